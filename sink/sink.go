@@ -1,0 +1,34 @@
+// Package sink is where results go: the Sink interface, and the sinks that
+// need no foreign system: standard output and files.
+package sink
+
+import (
+	"context"
+
+	"github.com/llm-optimizer/processor/result"
+)
+
+// Sink takes batches of rows. One goroutine calls it: Open once, Write any
+// number of times, Close once, also after an error.
+type Sink interface {
+	// Open makes the sink ready. An error stops the pipeline before it reads
+	// anything.
+	Open(ctx context.Context) error
+	// Write delivers the batch, or returns why it could not. The batch is
+	// the sink's until Write returns. An error ends the pipeline; a sink
+	// retries by itself what may pass.
+	Write(ctx context.Context, b *result.Batch) error
+	// Close delivers what is buffered and releases what Open acquired.
+	Close(ctx context.Context) error
+}
+
+// Config is a sink and what it is there for, as a pipeline holds it.
+type Config struct {
+	// Name identifies the sink in messages and in state. The default is its
+	// kind.
+	Name string
+	Sink Sink
+	// Queries are the names of the queries whose results it gets; empty
+	// means all.
+	Queries []string
+}

@@ -1,0 +1,91 @@
+// Package source is where events come from: the Source interface, and the
+// sources that need no foreign system: files, standard input and synthetic
+// traffic.
+package source
+
+import (
+	"context"
+	"io"
+
+	"github.com/llm-optimizer/processor/event"
+)
+
+// Source hands out partitions. One goroutine calls it.
+type Source interface {
+	// Open makes the source ready and returns the partitions known at the
+	// start, in the order in which they are to be opened. A missing file or
+	// an unreachable server is an error.
+	Open(ctx context.Context) ([]Partition, error)
+	// Discover waits for partitions that appear while running. It returns
+	// io.EOF when there will be no more, which a source with a fixed set
+	// does at once.
+	Discover(ctx context.Context) ([]Partition, error)
+	// Traits says what kind of source it is. It is called before Open.
+	Traits() Traits
+	// Close releases what Open acquired. Partitions are closed before.
+	Close() error
+}
+
+// Traits of a source.
+type Traits struct {
+	// Kind is the name in the config: "file".
+	Kind string
+	// Live sources have no end of their own: they guard against times in the
+	// far future and close windows by the clock when all is quiet.
+	Live bool
+	// MaxOpen is how many partitions may be open at once; 0 is no limit.
+	MaxOpen int
+}
+
+// Partition is an ordered run of records. One goroutine calls Open, Read and
+// Close, in that order.
+type Partition interface {
+	// Origin names the partition in messages, late events and dead letters.
+	Origin() event.Origin
+	// Open starts reading at a position: 0, or Batch.Next of an earlier run.
+	Open(ctx context.Context, position int64) error
+	// Read fills c with the next records, waiting until there are some. It
+	// returns io.EOF at the end, with or before which no records are lost: c
+	// is empty then. When ctx ends it returns its error and has lost nothing.
+	Read(ctx context.Context, c *Chunk) error
+	// Close releases what Open acquired.
+	Close() error
+}
+
+// Peeker is a partition that can show its beginning before it is opened. A
+// partition that waits for its turn counts in the watermark with the time of
+// its first event.
+type Peeker interface {
+	// Peek returns the first records, at least one unless the partition is
+	// empty (io.EOF).
+	Peek(ctx context.Context, c *Chunk) error
+}
+
+// Chunk is a run of records as a source hands them over. Its memory belongs
+// to the engine, which reuses it: a source appends to Data[:0].
+type Chunk struct {
+	// Data holds the records. With Spans nil they are lines: each ends with
+	// '\n', but for the last one of a partition.
+	Data []byte
+	// Spans are the records' places in Data, when they are not lines, and
+	// Offsets the position of each.
+	Spans   []event.Ref
+	Offsets []int64
+	// Offset is the position of Data[0], when the records are lines; a line's
+	// position is that plus where it begins.
+	Offset int64
+	// Next is the position after the last record.
+	Next int64
+	// Fill, when set, replaces decoding: it fills the batch's rows for the
+	// batch's schema. Typed sources use it.
+	Fill func(b *event.Batch) error
+}
+
+// Reset empties the chunk and keeps its memory.
+func (c *Chunk) Reset() {
+	c.Data, c.Spans, c.Offsets = c.Data[:0], c.Spans[:0], c.Offsets[:0]
+	c.Offset, c.Next, c.Fill = 0, 0, nil
+}
+
+// Fixed is a Discover for sources whose partitions are all known at Open.
+func Fixed() ([]Partition, error) { return nil, io.EOF }
