@@ -19,6 +19,10 @@ type Spec struct {
 	Func string
 	// Arg is the field or expression it reads; empty for count() and rate().
 	Arg string
+	// Boolean says that the argument of a count is a comparison, or another
+	// expression that is true or false: then rows are counted in which it is
+	// true, else rows in which the argument is not null.
+	Boolean bool
 	// Param is the p of a percentile (0 to 100) and the k of a top-k.
 	Param float64
 	// Where restricts the aggregate to rows for which it is true; empty
@@ -57,7 +61,8 @@ func spec(fn, arg string, param float64) Spec {
 func Count() Spec { return spec("count", "", 0) }
 
 // CountOf counts rows in which the field is not null, or in which the
-// comparison is true.
+// comparison is true; building the pipeline tells the two apart and sets
+// Boolean.
 func CountOf(arg string) Spec { return spec("count", arg, 0) }
 
 // Sum adds the field up, compensated (Neumaier 1974).

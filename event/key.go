@@ -114,3 +114,40 @@ func keyField(key []byte) (Value, []byte, error) {
 		return Value{}, nil, fmt.Errorf("unknown tag %q", tag)
 	}
 }
+
+// AppendKeyJSON appends a key as a JSON object. names holds, for each field,
+// what stands before its value: `{"model":`, `,"tenant":`. A key that was
+// encoded by this package is valid; others end early.
+func AppendKeyJSON(dst, key []byte, names []string) []byte {
+	if len(names) == 0 {
+		return append(dst, "{}"...)
+	}
+	for _, name := range names {
+		dst = append(dst, name...)
+		if len(key) == 0 {
+			break
+		}
+		tag := key[0]
+		key = key[1:]
+		switch tag {
+		case tagFalse:
+			dst = append(dst, "false"...)
+		case tagTrue:
+			dst = append(dst, "true"...)
+		case tagNumber:
+			dst = AppendFloat(dst, math.Float64frombits(binary.BigEndian.Uint64(key)))
+			key = key[8:]
+		case tagInteger:
+			n := int(key[0])
+			dst = append(dst, key[1:1+n]...)
+			key = key[1+n:]
+		case tagString:
+			n, k := binary.Uvarint(key)
+			dst = AppendString(dst, key[k:k+int(n)])
+			key = key[k+int(n):]
+		default:
+			dst = append(dst, "null"...)
+		}
+	}
+	return append(dst, '}')
+}

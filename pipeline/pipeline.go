@@ -1,77 +1,255 @@
-// Package pipeline assembles source, queries and sinks, and runs them.
+// Package pipeline assembles source, queries and sinks, and runs them: from a
+// Spec (plain data, as the YAML config makes it) or with the fluent Builder.
 package pipeline
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"time"
+	"regexp"
+	"runtime"
+	"strings"
+
+	"github.com/llm-optimizer/processor/internal/engine"
+	"github.com/llm-optimizer/processor/internal/plan"
+	"github.com/llm-optimizer/processor/sink"
 )
 
 // Problem is one thing wrong with a Spec.
 type Problem struct {
 	// Path is the place as in the config: "queries.0.where".
-	Path    string
+	Path string
+	// Column is the place inside an expression, from 1; 0 means all of it.
+	Column  int
 	Message string
 }
 
 // Error is the problem as one line.
-func (p Problem) Error() string { return p.Path + ": " + p.Message }
+func (p Problem) Error() string {
+	if p.Column > 1 {
+		return fmt.Sprintf("%s (column %d): %s", p.Path, p.Column, p.Message)
+	}
+	return p.Path + ": " + p.Message
+}
 
 // Pipeline is a validated pipeline, ready to run once.
 type Pipeline struct {
-	spec Spec
+	spec   Spec
+	plan   *plan.Plan
+	runner *engine.Runner
+	run    run
 }
 
-// Build validates the whole spec and plans it. The error joins one Problem
-// for each thing that is wrong (errors.As finds the first, Problems all).
-func Build(spec Spec) (*Pipeline, error) { return nil, errors.New("not built yet") }
+// Build validates the whole spec and plans it. The error joins a Problem for
+// each thing that is wrong.
+func Build(spec Spec) (*Pipeline, error) {
+	if spec.Workers == 0 {
+		spec.Workers = runtime.GOMAXPROCS(0)
+	}
+	v := &validator{}
+	v.check(&spec)
+	p := v.plan(&spec)
+	if len(v.problems) > 0 {
+		return nil, errors.Join(v.problems...)
+	}
+	return &Pipeline{spec: spec, plan: p}, nil
+}
 
-// Problems lists the problems in an error of Build.
-func Problems(err error) []Problem { return nil }
+// Problems lists the problems in an error of Build, in the order in which they
+// were found.
+func Problems(err error) []Problem {
+	var joined interface{ Unwrap() []error }
+	if !errors.As(err, &joined) {
+		return nil
+	}
+	var out []Problem
+	for _, e := range joined.Unwrap() {
+		var p Problem
+		if errors.As(e, &p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// validator collects everything that is wrong with a spec.
+type validator struct{ problems []error }
+
+func (v *validator) add(path, format string, args ...any) {
+	v.problems = append(v.problems, Problem{Path: path, Message: fmt.Sprintf(format, args...)})
+}
+
+var pipelineName = regexp.MustCompile(`^[a-z0-9-]+$`)
+
+func (v *validator) check(s *Spec) {
+	if !pipelineName.MatchString(s.Name) {
+		v.add("name", "%q is not a name: use lower-case letters, digits and hyphens", s.Name)
+	}
+	if s.Workers < 0 {
+		v.add("workers", "%d workers are not possible: give a number, or 0 for all processors", s.Workers)
+	}
+	if s.Source == nil {
+		v.add("source", "no source is given")
+	}
+	v.checkEvent(&s.Event)
+	v.checkWatermark(s)
+	v.checkSinks(s)
+	l := s.Limits
+	if l.Keys < 0 || l.Windows < 0 || l.Memory < 0 {
+		v.add("limits", "limits must not be negative: 0 is no limit")
+	}
+	if l.OnExceed != Overflow && l.OnExceed != Stop {
+		v.add("limits.on_exceed", "%q is unknown: use overflow or stop", l.OnExceed)
+	}
+	if s.ShutdownTimeout <= 0 {
+		v.add("shutdown_timeout", "must be positive")
+	}
+}
+
+func (v *validator) checkEvent(e *EventSpec) {
+	switch e.Format {
+	case JSON, CloudEvents, Auto:
+	default:
+		v.add("event.format", "%q is unknown: use json, cloudevents or auto", e.Format)
+	}
+	if e.TimeField == "" {
+		v.add("event.time.field", "name the field that holds the event time")
+	}
+	switch e.TimeFormat {
+	case RFC3339, UnixSec, UnixMilli, UnixMicro, UnixNano:
+	default:
+		v.add("event.time.format", "%q is unknown: use rfc3339, unix_s, unix_ms, unix_us or unix_ns", e.TimeFormat)
+	}
+	switch e.OnError {
+	case ToDeadLetter, Skip, Fail:
+	default:
+		v.add("event.on_error", "%q is unknown: use dead_letter, skip or fail", e.OnError)
+	}
+	if e.MaxRecordBytes <= 0 {
+		v.add("event.max_record_bytes", "must be positive")
+	}
+	if e.MaxFuture < 0 {
+		v.add("event.max_future", "must not be negative: 0 is off")
+	}
+	seen := map[string]bool{}
+	for _, f := range e.Fields {
+		if f.Name == "" || seen[f.Name] {
+			v.add("event.fields."+f.Name, "computed fields need names of their own")
+		}
+		seen[f.Name] = true
+	}
+}
+
+func (v *validator) checkWatermark(s *Spec) {
+	w := &s.Watermark
+	if w.MaxOutOfOrderness < 0 {
+		v.add("watermark.max_out_of_orderness", "must not be negative")
+	}
+	if w.Emit != Periodic && w.Emit != EveryEvent {
+		v.add("watermark.emit", "%q is unknown: use periodic or every_event", w.Emit)
+	}
+	if w.Interval <= 0 {
+		v.add("watermark.interval", "must be positive")
+	}
+	if w.IdleTimeout < 0 || w.MaxDrift < 0 {
+		v.add("watermark", "idle_timeout and max_drift must not be negative: 0 is off")
+	}
+	switch w.WhenIdle {
+	case Close, Hold:
+	case "":
+		w.WhenIdle = Hold
+		if s.Source != nil && s.Source.Traits().Live {
+			w.WhenIdle = Close
+		}
+	default:
+		v.add("watermark.when_idle", "%q is unknown: use close or hold", w.WhenIdle)
+	}
+}
+
+func (v *validator) checkSinks(s *Spec) {
+	if len(s.Sinks) == 0 {
+		v.add("sinks", "no sink is given: results would go nowhere")
+	}
+	queries := map[string]bool{}
+	for _, q := range s.Queries {
+		queries[q.Name] = true
+	}
+	names := map[string]bool{}
+	for i := range s.Sinks {
+		c := &s.Sinks[i]
+		at := fmt.Sprintf("sinks.%d", i)
+		v.checkSink(at, c, names)
+		for j, q := range c.Queries {
+			if !queries[q] {
+				v.add(fmt.Sprintf("%s.queries.%d", at, j), "there is no query %q", q)
+			}
+		}
+	}
+	for path, c := range map[string]*sink.Config{"late_events": s.LateEvents, "dead_letters": s.DeadLetters} {
+		if c != nil && c.Sink == nil {
+			v.add(path, "no sink is given")
+		}
+	}
+}
+
+func (v *validator) checkSink(at string, c *sink.Config, names map[string]bool) {
+	if c.Sink == nil {
+		v.add(at, "no sink is given")
+		return
+	}
+	if c.Name == "" {
+		c.Name = kindOf(c.Sink)
+	}
+	if names[c.Name] {
+		v.add(at, "there is a sink %q already: give each a name of its own with name", c.Name)
+	}
+	names[c.Name] = true
+}
+
+// kindOf names a sink after its type: *sink.File is a file.
+func kindOf(s sink.Sink) string {
+	name := strings.ToLower(fmt.Sprintf("%T", s))
+	return name[strings.LastIndexByte(name, '.')+1:]
+}
+
+// plan validates and plans the queries.
+func (v *validator) plan(s *Spec) *plan.Plan {
+	if len(s.Queries) == 0 {
+		v.add("queries", "no query is given")
+	}
+	names := map[string]bool{}
+	found := len(v.problems)
+	for i := range s.Queries {
+		q := &s.Queries[i]
+		at := fmt.Sprintf("queries.%d", i)
+		if names[q.Name] {
+			v.add(at+".name", "there is a query %q already", q.Name)
+		}
+		names[q.Name] = true
+		for _, p := range q.Validate() {
+			v.problems = append(v.problems, Problem{Path: at + "." + p.Path, Column: p.Column, Message: p.Message})
+		}
+	}
+	if len(v.problems) > found {
+		return nil
+	}
+	in := plan.Input{Pipeline: s.Name, Queries: s.Queries}
+	for _, f := range s.Event.Fields {
+		in.Fields = append(in.Fields, plan.Field{Name: f.Name, Expr: f.Expr})
+	}
+	for _, o := range s.Operators {
+		for _, path := range o.Needs() {
+			in.Reads = append(in.Reads, strings.Split(path, "."))
+		}
+	}
+	p, problems := plan.Build(in)
+	for _, pr := range problems {
+		v.problems = append(v.problems, Problem{Path: pr.Path, Column: pr.Column, Message: pr.Message})
+	}
+	return p
+}
 
 // Explain is the plan as text: columns read, panes, accumulators shared, state
 // per key, windows open at once.
-func (p *Pipeline) Explain() string { return "" }
-
-// Run processes the source to its end, or until ctx ends: then it drains for
-// at most the shutdown timeout. It can be called once.
-func (p *Pipeline) Run(ctx context.Context) (Summary, error) {
-	return Summary{}, errors.New("not built yet")
-}
-
-// Progress is a snapshot of the counters while running; safe to call from
-// another goroutine.
-func (p *Pipeline) Progress() Summary { return Summary{} }
-
-// Summary is what a run did.
-type Summary struct {
-	// Events is the number of decoded events, Dead of records that were not.
-	Events, Dead int64
-	// Late counts late events, once for each query.
-	Late    int64
-	Results int64
-	Elapsed time.Duration
-	// DroppedWindows is how many windows were open when a signal ended a
-	// pipeline that keeps its state in memory.
-	DroppedWindows int64
-	Watermark      int64
-	Queries        []Ledger
-}
-
-// Ledger adds up: Read is the sum of the others. Overflow is a part of
-// InWindows.
-type Ledger struct {
-	Query                                                        string
-	Read, InWindows, Late, Dead, Filtered, Unwindowed, Duplicate int64
-	Overflow                                                     int64
-	Results                                                      int64
-}
-
-// Check returns an error when the ledger does not add up.
-func (l Ledger) Check() error {
-	if sum := l.InWindows + l.Late + l.Dead + l.Filtered + l.Unwindowed + l.Duplicate; sum != l.Read {
-		return fmt.Errorf("ledger of query %s does not add up: read %d, accounted for %d", l.Query, l.Read, sum)
-	}
-	return nil
+func (p *Pipeline) Explain() string {
+	return p.plan.Explain(p.spec.Watermark.MaxOutOfOrderness)
 }

@@ -31,6 +31,8 @@ type Query struct {
 	Name   string
 	Keys   []string
 	Values []string
+	// Index is the query's number in its pipeline.
+	Index int
 	// Seed enters every window id: it is a hash of the pipeline's name, the
 	// query's name and its definition.
 	Seed uint64

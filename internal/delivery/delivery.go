@@ -1,0 +1,190 @@
+// Package delivery takes what the engine emits to the sinks. Each sink has a
+// lane of its own: a bounded queue and one goroutine, so that a slow sink does
+// not stop the others before its queue is full.
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/llm-optimizer/processor/result"
+	"github.com/llm-optimizer/processor/sink"
+)
+
+// Kind says what a lane carries.
+type Kind uint8
+
+// The kinds of a lane.
+const (
+	Results Kind = iota
+	Late
+	Dead
+)
+
+// Lane is a sink and what it is given.
+type Lane struct {
+	Kind Kind
+	sink.Config
+}
+
+// Delivery fans batches out to lanes.
+type Delivery struct {
+	lanes []*lane
+	pool  sync.Pool
+	// failed is told the first error of each lane.
+	failed func(error)
+	wg     sync.WaitGroup
+	opened int
+}
+
+type lane struct {
+	Lane
+	queue chan *shared
+	// picked is scratch: the results of the lane's queries.
+	picked result.Batch
+}
+
+// shared is a batch on its way to several lanes.
+type shared struct {
+	batch *result.Batch
+	left  atomic.Int32
+}
+
+// queueDepth is how many batches wait for one sink.
+const queueDepth = 64
+
+// New returns a Delivery for the lanes. failed is called when a sink refuses a
+// batch for good; the lane then drops what follows, as the run is over.
+func New(lanes []Lane, failed func(error)) *Delivery {
+	d := &Delivery{failed: failed}
+	d.pool.New = func() any { return &result.Batch{} }
+	for _, l := range lanes {
+		d.lanes = append(d.lanes, &lane{Lane: l, queue: make(chan *shared, queueDepth)})
+	}
+	return d
+}
+
+// Open opens all sinks and starts their lanes. On an error those that were
+// opened are closed again.
+func (d *Delivery) Open(ctx context.Context) error {
+	for i, l := range d.lanes {
+		if err := l.Sink.Open(ctx); err != nil {
+			err = fmt.Errorf("opening sink %s: %w", l.Name, err)
+			for _, o := range d.lanes[:i] {
+				err = errors.Join(err, o.close(ctx))
+			}
+			return err
+		}
+	}
+	for _, l := range d.lanes {
+		d.wg.Go(func() { d.run(ctx, l) })
+	}
+	return nil
+}
+
+// Batch returns an empty batch to fill.
+func (d *Delivery) Batch() *result.Batch { return d.pool.Get().(*result.Batch) }
+
+// Send hands a batch to the lanes it concerns, waiting while their queues are
+// full. The batch is the Delivery's from then on.
+func (d *Delivery) Send(ctx context.Context, b *result.Batch) error {
+	s := &shared{batch: b}
+	s.left.Store(int32(len(d.lanes)) + 1)
+	defer d.release(s)
+	for _, l := range d.lanes {
+		if l.wants(b) == 0 {
+			d.release(s)
+			continue
+		}
+		select {
+		case l.queue <- s:
+		case <-ctx.Done():
+			return fmt.Errorf("handing rows to sink %s: %w", l.Name, context.Cause(ctx))
+		}
+	}
+	return nil
+}
+
+func (l *lane) wants(b *result.Batch) int {
+	switch l.Kind {
+	case Late:
+		return len(b.Late)
+	case Dead:
+		return len(b.Dead)
+	default:
+		return len(b.Results)
+	}
+}
+
+// release takes the batch back when the last lane is done with it.
+func (d *Delivery) release(s *shared) {
+	if s.left.Add(-1) != 0 {
+		return
+	}
+	b := s.batch
+	clear(b.Results) // lets go of texts and values
+	clear(b.Late)
+	clear(b.Dead)
+	b.Results, b.Late, b.Dead = b.Results[:0], b.Late[:0], b.Dead[:0]
+	d.pool.Put(b)
+}
+
+// Close delivers what is queued, closes all sinks, and waits for both. Nothing
+// may be sent afterwards.
+func (d *Delivery) Close(ctx context.Context) error {
+	for _, l := range d.lanes {
+		close(l.queue)
+	}
+	d.wg.Wait()
+	var err error
+	for _, l := range d.lanes {
+		err = errors.Join(err, l.close(ctx))
+	}
+	return err
+}
+
+func (l *lane) close(ctx context.Context) error {
+	if err := l.Sink.Close(ctx); err != nil {
+		return fmt.Errorf("closing sink %s: %w", l.Name, err)
+	}
+	return nil
+}
+
+// run writes one lane's batches.
+func (d *Delivery) run(ctx context.Context, l *lane) {
+	broken := false
+	for s := range l.queue {
+		if !broken {
+			if err := l.Sink.Write(ctx, l.pick(s.batch)); err != nil {
+				broken = true
+				d.failed(fmt.Errorf("writing to sink %s: %w", l.Name, err))
+			}
+		}
+		d.release(s)
+	}
+}
+
+// pick is the part of a batch that a lane is there for.
+func (l *lane) pick(b *result.Batch) *result.Batch {
+	p := &l.picked
+	*p = result.Batch{}
+	switch {
+	case l.Kind == Late:
+		p.Late = b.Late
+	case l.Kind == Dead:
+		p.Dead = b.Dead
+	case len(l.Queries) == 0:
+		p.Results = b.Results
+	default:
+		for i := range b.Results {
+			if slices.Contains(l.Queries, b.Results[i].Query.Name) {
+				p.Results = append(p.Results, b.Results[i])
+			}
+		}
+	}
+	return p
+}

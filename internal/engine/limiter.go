@@ -1,0 +1,96 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/llm-optimizer/processor/event"
+	"github.com/llm-optimizer/processor/internal/keytab"
+	"github.com/llm-optimizer/processor/internal/plan"
+)
+
+// Limits bound the state of each query. 0 is no limit.
+type Limits struct {
+	Keys, Windows int
+	Memory        int64
+	// Stop ends the pipeline when a limit is reached; otherwise new keys are
+	// counted under one group, OverflowKey.
+	Stop bool
+}
+
+// Any reports whether there is a limit at all.
+func (l Limits) Any() bool { return l.Keys > 0 || l.Windows > 0 || l.Memory > 0 }
+
+// OverflowKey stands in every key field of the group of keys over a limit.
+const OverflowKey = "__overflow__"
+
+// ErrLimit is why a pipeline with `on_exceed: stop` stops.
+var ErrLimit = errors.New("limit reached")
+
+// limiter holds one query to its limits. A nil limiter allows everything, and
+// costs nothing.
+type limiter struct {
+	limits  Limits
+	live    map[string]int // windows by key
+	windows int
+	memory  func() int64
+	err     error
+
+	key  []byte
+	hash uint64
+}
+
+func newLimiter(l Limits, keyFields int, memory func() int64) *limiter {
+	if !l.Any() {
+		return nil
+	}
+	lim := &limiter{limits: l, live: map[string]int{}, memory: memory}
+	for range keyFields {
+		lim.key = event.AppendKeyValue(lim.key, event.Text(OverflowKey))
+	}
+	lim.hash = keytab.Hash(lim.key)
+	return lim
+}
+
+// admit returns the key under which an event is counted: its own, or that of
+// the overflow group when it would open one window or key too many. exists
+// says that the window has the key already.
+func (l *limiter) admit(q *plan.Query, hash uint64, key []byte, exists bool) (uint64, []byte, bool) {
+	if l == nil || exists {
+		return hash, key, false
+	}
+	why := ""
+	switch _, known := l.live[string(key)]; {
+	case l.limits.Keys > 0 && !known && len(l.live) >= l.limits.Keys:
+		why = fmt.Sprintf("query %s has %d live keys (limits.keys)", q.Def.Name, len(l.live))
+	case l.limits.Windows > 0 && l.windows >= l.limits.Windows:
+		why = fmt.Sprintf("query %s has %d open windows (limits.windows)", q.Def.Name, l.windows)
+	case l.limits.Memory > 0 && l.memory() >= l.limits.Memory:
+		why = fmt.Sprintf("query %s would open a window, but state holds %d bytes (limits.memory)", q.Def.Name, l.memory())
+	default:
+		return hash, key, false
+	}
+	if l.limits.Stop && l.err == nil {
+		l.err = fmt.Errorf("%w: %s; raise it, or set limits.on_exceed to overflow", ErrLimit, why)
+	}
+	return l.hash, l.key, true
+}
+
+// opened counts a window of a key.
+func (l *limiter) opened(key []byte) {
+	if l != nil && string(key) != string(l.key) {
+		l.live[string(key)]++
+		l.windows++
+	}
+}
+
+// closed takes a window of a key back.
+func (l *limiter) closed(key []byte) {
+	if l == nil || string(key) == string(l.key) {
+		return
+	}
+	l.windows--
+	if l.live[string(key)]--; l.live[string(key)] == 0 {
+		delete(l.live, string(key))
+	}
+}

@@ -1,0 +1,446 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/llm-optimizer/processor/event"
+	"github.com/llm-optimizer/processor/internal/exchange"
+	"github.com/llm-optimizer/processor/internal/keytab"
+	"github.com/llm-optimizer/processor/result"
+	"github.com/llm-optimizer/processor/window"
+)
+
+// panes is the merger of sliding windows that share panes: an event is added
+// once, and a window is merged from its panes when it fires.
+//
+// A window of many panes would merge thousands of them, so there are levels:
+// level l has a bucket for each run of fanout^l panes, and every event is added
+// to one bucket of each level. A window is then covered by a few buckets of
+// each level, as a range by the nodes of a B-ary tree.
+//
+// An event that is past the lateness of some of its windows, by the watermark
+// of its own partition, but not of all, is added to the others' own cells
+// (extras) and to no pane.
+type panes struct {
+	mergeQuery
+	assigner *window.Aligned
+	levels   []level
+	pane     window.Pane
+	timers   timers[paneTimer]
+	// scheduled are the windows that have timers.
+	scheduled map[int64]*slidingWindow
+	dirty     []*slidingWindow
+	pool      bucketPool
+
+	scratch  keytab.Table
+	slots    []uint32
+	dst, src []uint32
+	cover    []*bucket
+}
+
+// fanout is how many buckets of one level make one of the next.
+const fanout = 8
+
+// level is the buckets of fanout^l panes each, by their index at that level.
+type level struct {
+	span    int64
+	buckets map[int64]*bucket
+	last    *bucket
+}
+
+// slidingWindow is what a window has beside its panes.
+type slidingWindow struct {
+	window.Interval
+	index  int64
+	passed bool
+	// own has, with lateness, a cell for each key that fired or has extras.
+	own *bucket
+}
+
+// paneTimer is a window that fires or dies, or a bucket of a level that no
+// window needs any more.
+type paneTimer struct {
+	window *slidingWindow
+	level  int
+	bucket *bucket
+}
+
+func newPanes(m mergeQuery) *panes {
+	p := &panes{mergeQuery: m, assigner: m.plan.Aligned.Clone(), scheduled: map[int64]*slidingWindow{}, pane: noPane}
+	for span := int64(1); ; span *= fanout {
+		p.levels = append(p.levels, level{span: span, buckets: map[int64]*bucket{}})
+		if 2*fanout*span > p.assigner.PanesPerWindow() {
+			return p
+		}
+	}
+}
+
+func (m *panes) partials(p *exchange.Partials) {
+	for i := range p.Table.Len() {
+		m.enter(p.Table.Pane(i))
+		for l := range m.levels {
+			b := m.bucket(l)
+			m.dst = append(m.dst, b.cells[m.cell(b, p.Table.Hash(i), p.Table.Key(i))].slot)
+			m.src = append(m.src, p.Slots[i])
+		}
+		m.countOver(p.Comp.Events(p.Slots[i]))
+	}
+	m.comp.Merge(m.dst, p.Comp, m.src)
+	m.dst, m.src = m.dst[:0], m.src[:0]
+}
+
+func (m *panes) rows(r exchange.Rows, from, to int, others int64) {
+	m.bind(r.Batch)
+	sel := &r.Batch.Selections[m.plan.Info.Index]
+	for _, at := range r.At[from:to] {
+		row := sel.Index[at]
+		met := r.Batch.Met[row]
+		if c := min(met, others); c > m.now {
+			m.advance(c)
+		}
+		m.enter(r.Batch.Time[row])
+		hash, key := sel.Hash[at], sel.Key(int(at))
+		firstEnd := m.assigner.Window(m.pane.First).End
+		if whole := met < m.diesAt(firstEnd); whole {
+			for l := range m.levels {
+				b := m.bucket(l)
+				m.add(b.cells[m.cell(b, hash, key)].slot, row)
+			}
+			m.countOver(1)
+			if m.now < closesAt(firstEnd) {
+				continue
+			}
+			for w := m.pane.First; w <= m.pane.Last && m.passed(w); w++ {
+				own := m.own(m.schedule(w))
+				m.markDirty(w, own, m.ownCell(own, hash, key))
+			}
+			continue
+		}
+		for w := m.pane.First; w <= m.pane.Last; w++ {
+			if met >= m.diesAt(m.assigner.Window(w).End) {
+				continue
+			}
+			own := m.own(m.schedule(w))
+			i := m.ownCell(own, hash, key)
+			if c := &own.cells[i]; c.slot == noSlot {
+				c.slot = m.comp.Alloc()
+			}
+			m.add(own.cells[i].slot, row)
+			if m.passed(w) {
+				m.markDirty(w, own, i)
+			}
+		}
+	}
+}
+
+// noSlot marks a cell without an accumulator of its own.
+const noSlot = ^uint32(0)
+
+func (m *panes) passed(w int64) bool { return m.now >= closesAt(m.assigner.Window(w).End) }
+
+// enter makes the pane of event time t the present one.
+func (m *panes) enter(t int64) {
+	if t >= m.pane.Start && t < m.pane.End {
+		return
+	}
+	m.pane, _ = m.assigner.Pane(t)
+}
+
+// bucket returns the present pane's bucket of a level, new if need be.
+func (m *panes) bucket(l int) *bucket {
+	lv := &m.levels[l]
+	index := floorDiv(m.pane.Index, lv.span)
+	if lv.last != nil && lv.last.index == index {
+		return lv.last
+	}
+	b := lv.buckets[index]
+	if b == nil {
+		b = m.pool.get(index, m.pane.Start, m.pane.End)
+		lv.buckets[index] = b
+		// The last window that holds the bucket's last pane outlives it.
+		lastWindow := m.assigner.LastWindow(index*lv.span + lv.span - 1)
+		dies := m.diesAt(m.assigner.Window(lastWindow).End)
+		m.timers.push(timer[paneTimer]{at: dies, seq: event.MaxTime, what: paneTimer{level: l, bucket: b}})
+	}
+	if l == 0 && len(b.cells) == 0 {
+		for w := m.pane.First; w <= m.pane.Last; w++ {
+			m.schedule(w)
+		}
+	}
+	lv.last = b
+	return b
+}
+
+// schedule returns window w, with timers if it has none yet.
+func (m *panes) schedule(w int64) *slidingWindow {
+	s := m.scheduled[w]
+	if s != nil {
+		return s
+	}
+	s = &slidingWindow{Interval: m.assigner.Window(w), index: w}
+	s.passed = m.passed(w)
+	due := closesAt(s.End)
+	if s.passed {
+		due = m.diesAt(s.End)
+	}
+	m.scheduled[w] = s
+	m.timers.push(timer[paneTimer]{at: due, seq: s.Start, what: paneTimer{window: s}})
+	return s
+}
+
+// cell returns the number of a key's cell in a pane, new if need be.
+func (m *panes) cell(b *bucket, hash uint64, key []byte) int {
+	if m.limit != nil {
+		hash, key = m.admit(b, hash, key)
+	}
+	i, isNew := b.keys.Put(hash, 0, key)
+	if isNew {
+		b.cells = append(b.cells, cell{slot: m.comp.Alloc()})
+		m.limit.opened(key)
+	}
+	return i
+}
+
+// own returns the bucket of a window's own cells.
+func (m *panes) own(s *slidingWindow) *bucket {
+	if s.own == nil {
+		s.own = m.pool.get(s.index, s.Start, s.End)
+	}
+	return s.own
+}
+
+func (m *panes) ownCell(own *bucket, hash uint64, key []byte) int {
+	i, isNew := own.keys.Put(hash, 0, key)
+	if isNew {
+		own.cells = append(own.cells, cell{slot: noSlot})
+	}
+	return i
+}
+
+func (m *panes) markDirty(w int64, own *bucket, i int) {
+	if own.cells[i].flags&isDirty != 0 {
+		return
+	}
+	own.cells[i].flags |= isDirty
+	if len(own.dirty) == 0 {
+		m.dirty = append(m.dirty, m.scheduled[w])
+	}
+	own.dirty = append(own.dirty, uint32(i))
+}
+
+func (m *panes) advance(c int64) {
+	m.now = max(m.now, c)
+	for len(m.timers) > 0 && m.timers[0].at <= c {
+		m.flush()
+		t := m.timers.pop().what
+		switch {
+		case t.bucket != nil:
+			m.purge(t.level, t.bucket)
+		case !t.window.passed:
+			m.pass(t.window)
+			if dies := m.diesAt(t.window.End); dies > c {
+				m.timers.push(timer[paneTimer]{at: dies, seq: t.window.Start, what: t})
+				continue
+			}
+			m.forget(t.window)
+		default:
+			m.correctWindow(t.window)
+			m.forget(t.window)
+		}
+	}
+}
+
+// covering is the buckets that make up a window, the widest that fit.
+func (m *panes) covering(s *slidingWindow) []*bucket {
+	m.cover = m.cover[:0]
+	first, last := m.assigner.Panes(s.index)
+	for i := first; i <= last; {
+		l := len(m.levels) - 1
+		for l > 0 && (floorMod(i, m.levels[l].span) != 0 || i+m.levels[l].span-1 > last) {
+			l--
+		}
+		lv := &m.levels[l]
+		if b := lv.buckets[floorDiv(i, lv.span)]; b != nil {
+			m.cover = append(m.cover, b)
+		}
+		i += lv.span
+	}
+	return m.cover
+}
+
+// pass makes the on-time firings of a window: all keys of its panes and extras.
+func (m *panes) pass(s *slidingWindow) {
+	s.passed = true
+	cover := m.covering(s)
+	for _, b := range cover {
+		m.gather(b, b.cells)
+	}
+	if s.own != nil {
+		m.gather(s.own, s.own.cells)
+	}
+	m.comp.Merge(m.dst, m.comp, m.src)
+	for i := range m.scratch.Len() {
+		key := m.scratch.Key(i)
+		number := uint32(0)
+		if m.plan.Lateness > 0 {
+			own := m.own(s)
+			c := &own.cells[m.ownCell(own, m.scratch.Hash(i), key)]
+			number, c.firing = c.firing, c.firing+1
+		}
+		m.emit(s, key, m.slots[i], number, result.OnTime)
+		m.comp.Free(m.slots[i])
+	}
+	m.scratch.Clear()
+	m.slots, m.dst, m.src = m.slots[:0], m.dst[:0], m.src[:0]
+}
+
+// gather lists the cells of a bucket to be merged by key.
+func (m *panes) gather(b *bucket, cells []cell) {
+	for i := range cells {
+		if cells[i].slot == noSlot {
+			continue
+		}
+		n, isNew := m.scratch.Put(b.keys.Hash(i), 0, b.keys.Key(i))
+		if isNew {
+			m.slots = append(m.slots, m.comp.Alloc())
+		}
+		m.dst, m.src = append(m.dst, m.slots[n]), append(m.src, cells[i].slot)
+	}
+}
+
+func (m *panes) emit(s *slidingWindow, key []byte, slot, number uint32, timing result.Timing) {
+	m.out.emit(&m.mergeQuery, firing{
+		key: key, start: s.Start, end: s.End, identity: s.Start,
+		timing: timing, number: number, watermark: m.now,
+	}, m.comp, slot)
+}
+
+func (m *panes) correct() {
+	if len(m.dirty) == 0 {
+		return
+	}
+	m.flush()
+	for _, s := range m.dirty {
+		m.correctWindow(s)
+	}
+	m.dirty = m.dirty[:0]
+}
+
+func (m *panes) correctWindow(s *slidingWindow) {
+	if s.own == nil || len(s.own.dirty) == 0 {
+		return
+	}
+	cover := m.covering(s)
+	for _, i := range s.own.dirty {
+		c := &s.own.cells[i]
+		c.flags &^= isDirty
+		m.refire(s, cover, int(i))
+	}
+	s.own.dirty = s.own.dirty[:0]
+}
+
+// refire fires one key of a window again.
+func (m *panes) refire(s *slidingWindow, cover []*bucket, i int) {
+	hash, key := s.own.keys.Hash(i), s.own.keys.Key(i)
+	slot := m.comp.Alloc()
+	for _, b := range cover {
+		if n := b.keys.Find(hash, 0, key); n >= 0 {
+			m.dst, m.src = append(m.dst, slot), append(m.src, b.cells[n].slot)
+		}
+	}
+	c := &s.own.cells[i]
+	if c.slot != noSlot {
+		m.dst, m.src = append(m.dst, slot), append(m.src, c.slot)
+	}
+	m.comp.Merge(m.dst, m.comp, m.src)
+	m.dst, m.src = m.dst[:0], m.src[:0]
+	m.emit(s, key, slot, c.firing, result.Late)
+	c.firing++
+	m.comp.Free(slot)
+}
+
+// forget drops a window that is past the lateness.
+func (m *panes) forget(s *slidingWindow) {
+	if s.own != nil {
+		for _, c := range s.own.cells {
+			if c.slot != noSlot {
+				m.comp.Free(c.slot)
+			}
+		}
+		m.pool.put(s.own)
+		s.own = nil
+	}
+	delete(m.scheduled, s.index)
+	m.dirty = slices.DeleteFunc(m.dirty, func(d *slidingWindow) bool { return d == s })
+}
+
+// purge drops a bucket of panes that no window needs any more.
+func (m *panes) purge(l int, b *bucket) {
+	for i := range b.cells {
+		m.comp.Free(b.cells[i].slot)
+		m.limit.closed(b.keys.Key(i))
+	}
+	lv := &m.levels[l]
+	delete(lv.buckets, b.index)
+	if lv.last == b {
+		lv.last = nil
+	}
+	m.pool.put(b)
+}
+
+func (m *panes) tick() {} // a query with processing-time firings shares no panes
+
+func (m *panes) finish() {
+	m.flush()
+	m.correct()
+	all := make([]*slidingWindow, 0, len(m.scheduled))
+	for _, s := range m.scheduled {
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b *slidingWindow) int { return cmp.Compare(a.index, b.index) })
+	for _, s := range all {
+		if !s.passed {
+			m.pass(s)
+		}
+	}
+}
+
+func (m *panes) lastEnd() int64 {
+	end := event.MinTime
+	for _, s := range m.scheduled {
+		if !s.passed {
+			end = max(end, s.End)
+		}
+	}
+	return end
+}
+
+func (m *panes) open() int {
+	n := 0
+	for _, b := range m.levels[0].buckets {
+		n += len(b.cells)
+	}
+	return n
+}
+
+func (m *panes) bytes() int {
+	n := m.comp.Bytes() + m.scratch.Bytes()
+	for _, lv := range m.levels {
+		for _, b := range lv.buckets {
+			n += b.keys.Bytes() + 24*cap(b.cells)
+		}
+	}
+	return n
+}
+
+// floorDiv divides towards minus infinity; b is positive.
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
+}
+
+func floorMod(a, b int64) int64 { return a - floorDiv(a, b)*b }

@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"sync"
+	"time"
+
+	"github.com/llm-optimizer/processor/event"
+	"github.com/llm-optimizer/processor/internal/exchange"
+	"github.com/llm-optimizer/processor/result"
+	"github.com/llm-optimizer/processor/source"
+)
+
+// partition is one source partition while it runs. A pump reads its chunks,
+// any worker prepares them, and the turnstile combines them in order.
+type partition struct {
+	id     int // in the tracker
+	part   source.Partition
+	origin event.Origin
+	free   chan *work
+	seq    uint64 // of the pump
+
+	// The turnstile: whoever finds busy unset works off what is ready in
+	// order, so that no worker ever waits for another.
+	mu    sync.Mutex
+	ready map[uint64]*work
+	next  uint64
+	busy  bool
+
+	// Owned by whoever holds busy.
+	combiner  *combiner
+	idle      bool
+	unflushed bool
+	lastFlush time.Time
+}
+
+// work is one item of a partition's order: a chunk on its way to becoming a
+// batch, or a mark.
+type work struct {
+	mark  mark
+	seq   uint64
+	part  *partition
+	chunk source.Chunk
+	batch *exchange.Shared
+	dead  []result.DeadLetter
+}
+
+// mark says what a work item without a chunk asks for.
+type mark uint8
+
+const (
+	noMark    mark = iota
+	flushMark      // what is combined must not wait longer
+	idleMark       // nothing to read for the idle timeout
+	endMark        // the partition has ended
+	stopMark       // the run stops: flush, and leave the watermark alone
+)
+
+// deliver puts a prepared work item into the partition's order and handles all
+// that are next.
+func (p *partition) deliver(w *work, handle func(*partition, *work)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ready[w.seq] = w
+	if p.busy {
+		return
+	}
+	p.busy = true
+	for {
+		w, ok := p.ready[p.next]
+		if !ok {
+			p.busy = false
+			return
+		}
+		delete(p.ready, p.next)
+		p.next++
+		p.mu.Unlock()
+		handle(p, w)
+		p.mu.Lock()
+	}
+}

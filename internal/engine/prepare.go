@@ -1,0 +1,235 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/llm-optimizer/processor/event"
+	"github.com/llm-optimizer/processor/internal/decode"
+	"github.com/llm-optimizer/processor/internal/exchange"
+	"github.com/llm-optimizer/processor/internal/expr"
+	"github.com/llm-optimizer/processor/internal/keytab"
+	"github.com/llm-optimizer/processor/internal/plan"
+	"github.com/llm-optimizer/processor/operator"
+	"github.com/llm-optimizer/processor/result"
+	"github.com/llm-optimizer/processor/source"
+)
+
+// preparer does what can be done to a chunk without knowing what came before
+// it: decode, compute, filter, check types, encode and hash keys. Each worker
+// has one.
+type preparer struct {
+	plan      *plan.Plan
+	decoder   *decode.Decoder
+	operators []operator.Operator
+	computed  []*expr.Program
+	where     []*expr.Program // by query; nil passes all
+	all       []int32         // scratch: every row
+	refused   []refusal
+	ledgers   []*ledger
+	// first and last are the least and the greatest time of the batch.
+	first, last int64
+}
+
+// refusal is a row that one query refuses for a wrong type.
+type refusal struct {
+	row   int32
+	query int
+	err   string
+}
+
+func newPreparer(p *plan.Plan, d *decode.Decoder, ops []operator.Operator, ledgers []*ledger) *preparer {
+	r := &preparer{plan: p, decoder: d.Clone(), ledgers: ledgers}
+	for _, o := range ops {
+		r.operators = append(r.operators, o.Clone())
+	}
+	for _, c := range p.Computed {
+		r.computed = append(r.computed, c.Program.Clone())
+	}
+	for _, q := range p.Queries {
+		if q.Where == nil {
+			r.where = append(r.where, nil)
+			continue
+		}
+		r.where = append(r.where, q.Where.Clone())
+	}
+	return r
+}
+
+// prepare fills b from the chunk. The dead letters it returns are the records
+// that did not decode and the rows that queries refuse; their bytes are copies.
+func (p *preparer) prepare(c *source.Chunk, origin *event.Origin, b *exchange.Shared) ([]result.DeadLetter, error) {
+	b.Reset(p.plan.Schema, origin)
+	b.Data = c.Data
+	if c.Fill != nil {
+		if err := c.Fill(&b.Batch); err != nil {
+			return nil, fmt.Errorf("filling a batch of %s: %w", originName(origin), err)
+		}
+		b.Next = c.Next
+	} else {
+		p.decoder.Decode(c, &b.Batch)
+	}
+	for _, o := range p.operators {
+		if err := o.Apply(&b.Batch); err != nil {
+			return nil, fmt.Errorf("applying an operator to events of %s: %w", originName(origin), err)
+		}
+	}
+	for i, prog := range p.computed {
+		prog.Eval(&b.Batch, &b.Columns[p.plan.Computed[i].Column])
+	}
+	p.refused = p.refused[:0]
+	p.first, p.last = timeRange(b.Time[:b.N])
+	for len(b.Selections) < len(p.plan.Queries) {
+		b.Selections = append(b.Selections, exchange.Selection{})
+	}
+	for i, q := range p.plan.Queries {
+		p.selectRows(i, q, b)
+	}
+	return p.deadLetters(b), nil
+}
+
+// selectRows picks the rows of a query and encodes their keys.
+func (p *preparer) selectRows(i int, q *plan.Query, b *exchange.Shared) {
+	sel := &b.Selections[i]
+	sel.Reset()
+	sel.Index = append(sel.Index, p.rows(&b.Batch)...)
+	if p.where[i] != nil {
+		sel.Index = p.where[i].Filter(&b.Batch, sel.Index, sel.Index[:0])
+	}
+	l := p.ledgers[i]
+	l.Read.Add(int64(b.N + len(b.Dead)))
+	l.Filtered.Add(int64(b.N - len(sel.Index)))
+	before := len(p.refused)
+	for _, c := range q.Checks {
+		p.check(i, c, b, sel)
+	}
+	if p.first < q.MinTime || p.last > q.MaxTime {
+		p.checkTimes(i, q, b, sel)
+	}
+	if len(p.refused) > before {
+		p.dropRefused(sel, p.refused[before:])
+	}
+	l.Dead.Add(int64(len(b.Dead) + len(p.refused) - before))
+	for _, row := range sel.Index {
+		from := len(sel.Keys)
+		for _, k := range q.Keys {
+			sel.Keys = b.AppendKey(sel.Keys, &b.Columns[k], int(row))
+		}
+		sel.KeyEnd = append(sel.KeyEnd, uint32(len(sel.Keys)))
+		sel.Hash = append(sel.Hash, keytab.Hash(sel.Keys[from:]))
+	}
+}
+
+// rows lists the rows that no operator dropped.
+func (p *preparer) rows(b *event.Batch) []int32 {
+	if b.Drop != nil {
+		p.all = p.all[:0]
+		for i := range b.N {
+			if !b.Drop[i] {
+				p.all = append(p.all, int32(i))
+			}
+		}
+		rows := p.all
+		p.all = nil // no longer the numbers in a row
+		return rows
+	}
+	for i := len(p.all); i < b.N; i++ {
+		p.all = append(p.all, int32(i))
+	}
+	return p.all[:b.N]
+}
+
+// check notes the rows whose value in a column has a type the query cannot
+// compute on. A row is noted once.
+func (p *preparer) check(i int, c plan.Check, b *exchange.Shared, sel *exchange.Selection) {
+	kinds := b.Columns[c.Column].Kind
+	bad := badKinds(c.Numeric)
+	for _, row := range sel.Index {
+		k := kinds[row]
+		if !bad[k] || c.Where >= 0 && b.Columns[c.Where].Kind[row] != event.True {
+			continue
+		}
+		want := "a string, number or boolean"
+		if c.Numeric {
+			want = "a number"
+		}
+		p.refuse(i, row, fmt.Sprintf("%s is of kind %s, it must be %s", c.What, k, want))
+	}
+}
+
+// checkTimes notes the rows whose windows would not fit into int64.
+func (p *preparer) checkTimes(i int, q *plan.Query, b *exchange.Shared, sel *exchange.Selection) {
+	for _, row := range sel.Index {
+		if t := b.Time[row]; t < q.MinTime || t > q.MaxTime {
+			p.refuse(i, row, "the bounds of the event's window lie beyond what int64 nanoseconds can hold")
+		}
+	}
+}
+
+// refuse notes a row once.
+func (p *preparer) refuse(query int, row int32, err string) {
+	if !slices.ContainsFunc(p.refused, func(r refusal) bool { return r.row == row && r.query == query }) {
+		p.refused = append(p.refused, refusal{row: row, query: query, err: err})
+	}
+}
+
+func timeRange(times []int64) (first, last int64) {
+	first, last = event.MaxTime, event.MinTime
+	for _, t := range times {
+		first, last = min(first, t), max(last, t)
+	}
+	return first, last
+}
+
+var (
+	badNumber = [...]bool{event.False: true, event.True: true, event.String: true, event.Composite: true, event.Invalid: true}
+	badScalar = [...]bool{event.Composite: true, event.Invalid: true}
+)
+
+func badKinds(numeric bool) *[8]bool {
+	if numeric {
+		return (*[8]bool)(&badNumber)
+	}
+	return (*[8]bool)(&badScalar)
+}
+
+func (p *preparer) dropRefused(sel *exchange.Selection, refused []refusal) {
+	sel.Index = slices.DeleteFunc(sel.Index, func(row int32) bool {
+		return slices.ContainsFunc(refused, func(r refusal) bool { return r.row == row })
+	})
+}
+
+// deadLetters lists what did not decode, then what queries refused: one letter
+// for each row, in order.
+func (p *preparer) deadLetters(b *exchange.Shared) []result.DeadLetter {
+	if len(b.Dead) == 0 && len(p.refused) == 0 {
+		return nil
+	}
+	var out []result.DeadLetter
+	for _, d := range b.Dead {
+		out = append(out, result.DeadLetter{
+			Source: sourceOf(b.Origin, d.Offset), Reason: d.Reason, Err: d.Err,
+			Raw: append([]byte(nil), b.Bytes(d.Raw)...),
+		})
+	}
+	slices.SortStableFunc(p.refused, func(x, y refusal) int { return int(x.row - y.row) })
+	for i := 0; i < len(p.refused); {
+		first := p.refused[i]
+		d := result.DeadLetter{
+			Source: sourceOf(b.Origin, b.Offset[first.row]), Reason: "type", Err: first.err,
+			Raw: append([]byte(nil), b.Bytes(b.Raw[first.row])...),
+		}
+		for ; i < len(p.refused) && p.refused[i].row == first.row; i++ {
+			d.Queries = append(d.Queries, p.plan.Queries[p.refused[i].query].Info.Name)
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+func originName(o *event.Origin) string {
+	if o.Topic != "" {
+		return fmt.Sprintf("topic %s partition %d", o.Topic, o.Partition)
+	}
+	return o.Path
+}

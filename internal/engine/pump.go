@@ -1,0 +1,241 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/llm-optimizer/processor/event"
+	"github.com/llm-optimizer/processor/internal/exchange"
+	"github.com/llm-optimizer/processor/source"
+	"github.com/llm-optimizer/processor/watermark"
+)
+
+// readAll pumps all partitions, also those that appear while running, and
+// reports whether the input has ended; otherwise ctx has.
+func (r *Runner) readAll(ctx, hard context.Context, parts []source.Partition) (ended bool) {
+	soft, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(hard, cancel)()
+	maxOpen := r.cfg.Source.Traits().MaxOpen
+	if maxOpen <= 0 {
+		maxOpen = len(parts) + 1<<20
+	}
+	// All partitions of the start count before any is read.
+	known := make([]*partition, len(parts))
+	for i, sp := range parts {
+		p, err := r.register(soft, sp, min(len(parts), maxOpen), i >= maxOpen)
+		if err != nil {
+			r.fail(err)
+			return false
+		}
+		known[i] = p
+	}
+	var pumps sync.WaitGroup
+	turn := make(chan struct{}, maxOpen)
+	start := func(p *partition) {
+		select {
+		case turn <- struct{}{}:
+		case <-soft.Done():
+			return
+		}
+		pumps.Go(func() {
+			defer func() { <-turn }()
+			if err := r.pump(soft, hard, p); err != nil {
+				r.fail(err)
+			}
+		})
+	}
+	pumps.Go(func() { r.discover(soft, start) })
+	for _, p := range known {
+		start(p)
+	}
+	pumps.Wait()
+	return soft.Err() == nil
+}
+
+// register makes a partition count in the watermark. One that waits for its
+// turn counts with its first event.
+func (r *Runner) register(ctx context.Context, sp source.Partition, total int, waits bool) (*partition, error) {
+	p := &partition{
+		part: sp, origin: sp.Origin(), ready: map[uint64]*work{},
+		combiner: newCombiner(r.cfg.Plan, watermark.NewBounded(r.cfg.Bound), len(r.shards), r.cfg.EveryEvent, r.ledgers, r.pools),
+	}
+	const atLeast = 4 // so that reading, preparing and combining overlap
+	chunks := max(atLeast, (2*r.cfg.Workers+4+total-1)/total)
+	p.free = make(chan *work, chunks)
+	first := event.MinTime
+	if waits {
+		var err error
+		if first, err = r.firstWatermark(ctx, sp); err != nil {
+			return nil, err
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if waits {
+		p.id = r.tracker.AddWaiting(first)
+	} else {
+		p.id = r.tracker.Add()
+	}
+	return p, nil
+}
+
+// firstWatermark is what the first event of a partition that is not open yet
+// will leave.
+func (r *Runner) firstWatermark(ctx context.Context, sp source.Partition) (int64, error) {
+	peeker, ok := sp.(source.Peeker)
+	if !ok {
+		return event.MinTime, nil
+	}
+	var c source.Chunk
+	if err := peeker.Peek(ctx, &c); errors.Is(err, io.EOF) {
+		return event.MaxTime, nil
+	} else if err != nil {
+		origin := sp.Origin()
+		return 0, fmt.Errorf("looking at the beginning of %s: %w", originName(&origin), err)
+	}
+	var b event.Batch
+	origin := sp.Origin()
+	b.Reset(r.cfg.Plan.Schema, &origin)
+	b.Data = c.Data
+	r.cfg.Decoder.Clone().Decode(&c, &b)
+	if b.N == 0 {
+		return event.MinTime, nil
+	}
+	g := watermark.NewBounded(r.cfg.Bound)
+	g.Observe(b.Time[:1], make([]int64, 1))
+	return g.Current(), nil
+}
+
+// discover starts partitions that appear while running.
+func (r *Runner) discover(soft context.Context, start func(*partition)) {
+	for {
+		parts, err := r.cfg.Source.Discover(soft)
+		if errors.Is(err, io.EOF) || soft.Err() != nil {
+			return
+		}
+		if err != nil {
+			r.fail(fmt.Errorf("looking for new partitions: %w", err))
+			return
+		}
+		for _, sp := range parts {
+			p, err := r.register(soft, sp, len(parts), false)
+			if err != nil {
+				r.fail(err)
+				return
+			}
+			start(p)
+		}
+	}
+}
+
+// pump reads one partition to its end.
+func (r *Runner) pump(soft, hard context.Context, p *partition) error {
+	if err := p.part.Open(soft, 0); err != nil {
+		if soft.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("opening %s: %w", originName(&p.origin), err)
+	}
+	r.mu.Lock()
+	p.combiner.wm.Raise(r.tracker.Activate(p.id))
+	r.mu.Unlock()
+	end := stopMark
+	for range cap(p.free) {
+		w := &work{part: p}
+		w.batch = exchange.NewShared(func(*exchange.Shared) { p.free <- w })
+		p.free <- w
+	}
+	for {
+		w, err := r.read(soft, hard, p)
+		if errors.Is(err, io.EOF) {
+			end = endMark
+			break
+		}
+		if soft.Err() != nil {
+			break
+		}
+		if err != nil {
+			return errors.Join(fmt.Errorf("reading %s: %w", originName(&p.origin), err), p.part.Close())
+		}
+		r.submit(hard, w)
+	}
+	r.mark(hard, p, end)
+	if err := p.part.Close(); err != nil {
+		return fmt.Errorf("closing %s: %w", originName(&p.origin), err)
+	}
+	return nil
+}
+
+// read returns the partition's next chunk. While there is none it lets what is
+// combined go out after the interval, and after the idle timeout the partition
+// no longer holds the others back.
+func (r *Runner) read(soft, hard context.Context, p *partition) (*work, error) {
+	r.waitAligned(soft, hard, p)
+	var w *work
+	select {
+	case w = <-p.free:
+	case <-soft.Done():
+		return nil, soft.Err()
+	}
+	w.chunk.Reset()
+	w.mark = noMark
+	for _, wait := range []struct {
+		d    time.Duration
+		mark mark
+	}{{r.cfg.Interval, flushMark}, {r.cfg.IdleTimeout, idleMark}} {
+		if wait.d <= 0 {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(soft, wait.d)
+		err := p.part.Read(ctx, &w.chunk)
+		cancel()
+		if err == nil || soft.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return w, err
+		}
+		r.mark(hard, p, wait.mark)
+	}
+	return w, p.part.Read(soft, &w.chunk)
+}
+
+// waitAligned pauses a partition that is too far ahead of the slowest.
+func (r *Runner) waitAligned(soft, hard context.Context, p *partition) {
+	if r.cfg.MaxDrift <= 0 {
+		return
+	}
+	ahead := func() bool {
+		return r.tracker.Watermark(p.id) > event.AddSat(r.tracker.Slowest(), int64(r.cfg.MaxDrift))
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !ahead() {
+		return
+	}
+	r.mu.Unlock()
+	r.mark(hard, p, flushMark) // nobody else would flush it while it pauses
+	r.mu.Lock()
+	for ahead() && soft.Err() == nil {
+		r.moved.Wait()
+	}
+}
+
+// submit hands a chunk to the workers.
+func (r *Runner) submit(hard context.Context, w *work) {
+	w.seq = w.part.seq
+	w.part.seq++
+	select {
+	case r.work <- w:
+	case <-hard.Done():
+	}
+}
+
+// mark puts a mark into the partition's order.
+func (r *Runner) mark(hard context.Context, p *partition, m mark) {
+	w := &work{mark: m, part: p, seq: p.seq}
+	p.seq++
+	p.deliver(w, func(p *partition, w *work) { r.handle(hard, p, w) })
+}

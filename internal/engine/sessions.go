@@ -1,0 +1,423 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/llm-optimizer/processor/event"
+	"github.com/llm-optimizer/processor/internal/exchange"
+	"github.com/llm-optimizer/processor/internal/keytab"
+	"github.com/llm-optimizer/processor/result"
+)
+
+// sessions is the merger of session windows. An event occupies [t, t+gap);
+// intervals of one key that overlap or touch are one session. Events come one
+// by one: which session an event joins can depend on the one before it.
+type sessions struct {
+	mergeQuery
+	gap    int64
+	keys   keytab.Table
+	heads  []int32 // by key number: the first session of the key, or none
+	live   int     // keys that have sessions
+	all    []session
+	free   []int32
+	timers timers[sessionTimer]
+	dirty  []sessionTimer
+	opened int
+
+	candidates []int32
+}
+
+// none is the end of a list of sessions.
+const none = -1
+
+// session is one session of one key. Freed ones keep their generation, which
+// tells timers that theirs is gone.
+type session struct {
+	start, end int64
+	// identity is the start at the first firing; it survives growth.
+	identity int64
+	count    uint64
+	key      uint32
+	next     int32
+	slot     uint32
+	firing   uint32
+	gen      uint32
+	flags    sessionFlags
+	// retracts are the fired sessions this one absorbed since it last fired.
+	retracts []firing
+}
+
+type sessionFlags uint8
+
+const (
+	sessionHasNew sessionFlags = 1 << iota
+	sessionDirty
+	// sessionFired: it has an identity.
+	sessionFired
+	// sessionOwed: its on-time firing is outstanding.
+	sessionOwed
+)
+
+type sessionTimer struct {
+	session int32
+	gen     uint32
+}
+
+func newSessions(m mergeQuery) *sessions {
+	return &sessions{mergeQuery: m, gap: m.plan.Gap}
+}
+
+func (m *sessions) partials(*exchange.Partials) {
+	panic("engine: session windows take no partials")
+}
+
+func (m *sessions) rows(r exchange.Rows, from, to int, others int64) {
+	m.bind(r.Batch)
+	sel := &r.Batch.Selections[m.plan.Info.Index]
+	for _, at := range r.At[from:to] {
+		row := sel.Index[at]
+		if c := min(r.Batch.Met[row], others); c > m.now {
+			m.advance(c)
+		}
+		m.event(r.Batch, row, sel.Hash[at], sel.Key(int(at)))
+	}
+}
+
+// event adds one event to its session, which it may open, extend, or make of
+// several.
+func (m *sessions) event(b *exchange.Shared, row int32, hash uint64, key []byte) {
+	t, met := b.Time[row], b.Met[row]
+	start, end := t, t+m.gap
+	number := m.keys.Find(hash, 0, key)
+	m.find(number, start, end, met)
+	if m.limit != nil && len(m.candidates) == 0 && met < m.diesAt(end) {
+		var over bool
+		if hash, key, over = m.limit.admit(m.plan, hash, key, false); over {
+			m.ledger.Overflow.Add(1)
+			number = m.keys.Find(hash, 0, key)
+			m.find(number, start, end, met)
+		}
+	}
+	if len(m.candidates) == 0 && met >= m.diesAt(end) {
+		m.ledger.Late.Add(1)
+		m.out.late(m.plan, b, row, met)
+		return
+	}
+	m.ledger.InWindows.Add(1)
+	var s int32
+	if len(m.candidates) == 0 {
+		s = m.create(hash, key, number, start, end)
+	} else {
+		s = m.join(start, end)
+	}
+	m.add(m.all[s].slot, row)
+	m.all[s].count++
+	m.all[s].flags |= sessionHasNew
+	m.settle(s)
+}
+
+// find lists the sessions of a key that [start, end) overlaps or touches,
+// earliest first. Those that are past the lateness for the event's own
+// partition are gone as far as it is concerned, though other partitions may
+// keep them here.
+func (m *sessions) find(number int, start, end, met int64) {
+	m.candidates = m.candidates[:0]
+	if number < 0 {
+		return
+	}
+	for i := m.heads[number]; i != none; i = m.all[i].next {
+		s := &m.all[i]
+		if s.start <= end && s.end >= start && met < m.diesAt(s.end) {
+			m.candidates = append(m.candidates, i)
+		}
+	}
+	if len(m.candidates) > 1 {
+		slices.SortFunc(m.candidates, func(a, b int32) int { return cmp.Compare(m.all[a].start, m.all[b].start) })
+	}
+}
+
+// create opens a session.
+func (m *sessions) create(hash uint64, key []byte, number int, start, end int64) int32 {
+	if number < 0 {
+		n, isNew := m.keys.Put(hash, 0, key)
+		if number = n; isNew {
+			m.heads = append(m.heads, none)
+		}
+	}
+	if m.heads[number] == none {
+		m.live++
+	}
+	m.limit.opened(key)
+	m.opened++
+	var i int32
+	if n := len(m.free); n > 0 {
+		i, m.free = m.free[n-1], m.free[:n-1]
+	} else {
+		i = int32(len(m.all))
+		m.all = append(m.all, session{})
+	}
+	s := &m.all[i]
+	*s = session{
+		start: start, end: end, key: uint32(number), next: m.heads[number],
+		slot: m.comp.Alloc(), gen: s.gen, retracts: s.retracts[:0],
+	}
+	m.heads[number] = i
+	if m.now < closesAt(end) {
+		s.flags = sessionOwed
+	}
+	m.timers.push(timer[sessionTimer]{at: m.due(s), seq: start, what: sessionTimer{i, s.gen}})
+	return i
+}
+
+// due is when the watermark next has something to do with a session.
+func (m *sessions) due(s *session) int64 {
+	if m.now < closesAt(s.end) {
+		return closesAt(s.end)
+	}
+	return m.diesAt(s.end)
+}
+
+// join makes one session of the candidates and [start, end). The fired one
+// that starts first keeps its identity; other fired ones are withdrawn.
+func (m *sessions) join(start, end int64) int32 {
+	keep := m.candidates[0]
+	for _, i := range m.candidates {
+		if m.all[i].flags&sessionFired != 0 {
+			keep = i
+			break
+		}
+	}
+	s := &m.all[keep]
+	if len(m.candidates) > 1 {
+		m.flush()
+	}
+	for _, i := range m.candidates {
+		if i != keep {
+			m.absorb(s, i)
+		}
+	}
+	s.start, s.end = min(s.start, start), max(s.end, end)
+	return keep
+}
+
+// absorb merges session i into s.
+func (m *sessions) absorb(s *session, i int32) {
+	o := &m.all[i]
+	s.start, s.end = min(s.start, o.start), max(s.end, o.end)
+	s.count += o.count
+	s.flags |= o.flags & sessionHasNew
+	m.comp.Merge([]uint32{s.slot}, m.comp, []uint32{o.slot})
+	if !m.discarding() {
+		s.retracts = append(s.retracts, o.retracts...)
+		if o.flags&sessionFired != 0 {
+			s.retracts = append(s.retracts, firing{
+				start: o.start, end: o.end, identity: o.identity, timing: result.Retract, number: o.firing,
+			})
+		}
+	}
+	m.remove(i)
+}
+
+// settle decides what an event has caused: a firing by count, a late firing,
+// or an on-time firing that is outstanding (again).
+func (m *sessions) settle(i int32) {
+	s := &m.all[i]
+	trigger := &m.plan.Def.Trigger
+	closed := m.now >= closesAt(s.end)
+	switch {
+	case closed:
+		s.flags &^= sessionOwed
+	case s.flags&sessionOwed == 0:
+		m.owe(i)
+	}
+	if trigger.Count > 0 && s.count >= trigger.Count {
+		s.count = 0
+		m.flush()
+		m.fire(i, m.byEvent(s.end))
+		return
+	}
+	if closed && !trigger.NoOnTime && s.flags&sessionDirty == 0 {
+		s.flags |= sessionDirty
+		m.dirty = append(m.dirty, sessionTimer{i, s.gen})
+	}
+}
+
+// owe makes an on-time firing outstanding. A session that had been passed by
+// the watermark has a timer for its death, which may now come too late.
+func (m *sessions) owe(i int32) {
+	s := &m.all[i]
+	s.gen++
+	s.flags = s.flags&^sessionDirty | sessionOwed
+	m.timers.push(timer[sessionTimer]{at: closesAt(s.end), seq: s.start, what: sessionTimer{i, s.gen}})
+}
+
+func (m *sessions) fire(i int32, timing result.Timing) {
+	s := &m.all[i]
+	if m.discarding() && s.flags&sessionHasNew == 0 {
+		return
+	}
+	if s.flags&sessionFired == 0 {
+		s.flags |= sessionFired
+		s.identity = s.start
+	}
+	key := m.keys.Key(int(s.key))
+	for _, r := range s.retracts {
+		r.key, r.watermark = key, m.now
+		m.out.emit(&m.mergeQuery, r, m.comp, s.slot)
+	}
+	s.retracts = s.retracts[:0]
+	m.out.emit(&m.mergeQuery, firing{
+		key: key, start: s.start, end: s.end, identity: s.identity,
+		timing: timing, number: s.firing, watermark: m.now,
+	}, m.comp, s.slot)
+	s.firing++
+	s.flags &^= sessionHasNew
+	if m.discarding() {
+		m.comp.Reset(s.slot)
+	}
+}
+
+func (m *sessions) advance(c int64) {
+	m.now = max(m.now, c)
+	for len(m.timers) > 0 && m.timers[0].at <= c {
+		m.flush()
+		t := m.timers.pop().what
+		s := &m.all[t.session]
+		if s.gen != t.gen {
+			continue // absorbed
+		}
+		if s.flags&sessionOwed != 0 && closesAt(s.end) <= c {
+			s.flags &^= sessionOwed
+			if !m.plan.Def.Trigger.NoOnTime {
+				m.fire(t.session, result.OnTime)
+			}
+		}
+		if dies := m.diesAt(s.end); dies <= c {
+			m.correctOne(t)
+			m.remove(t.session)
+			continue
+		}
+		m.timers.push(timer[sessionTimer]{at: m.due(s), seq: s.start, what: t})
+	}
+	m.compact()
+}
+
+func (m *sessions) correct() {
+	if len(m.dirty) == 0 {
+		return
+	}
+	m.flush()
+	for _, t := range m.dirty {
+		m.correctOne(t)
+	}
+	m.dirty = m.dirty[:0]
+}
+
+// correctOne fires a session that has ended and has something new. One that
+// grew past the watermark meanwhile waits for it.
+func (m *sessions) correctOne(t sessionTimer) {
+	s := &m.all[t.session]
+	if s.gen != t.gen || s.flags&sessionDirty == 0 {
+		return
+	}
+	s.flags &^= sessionDirty
+	if s.flags&sessionOwed == 0 && s.flags&sessionHasNew != 0 {
+		m.fire(t.session, result.Late)
+	}
+}
+
+// remove frees a session.
+func (m *sessions) remove(i int32) {
+	s := &m.all[i]
+	head := &m.heads[s.key]
+	for *head != i {
+		head = &m.all[*head].next
+	}
+	*head = s.next
+	if m.heads[s.key] == none {
+		m.live--
+	}
+	m.limit.closed(m.keys.Key(int(s.key)))
+	m.opened--
+	m.comp.Free(s.slot)
+	s.gen++
+	m.free = append(m.free, i)
+}
+
+// compact rebuilds the key table once most of its keys have no session: it
+// cannot remove them one by one.
+func (m *sessions) compact() {
+	const enough = 4096
+	if m.keys.Len() < enough || m.keys.Len() < 2*m.live {
+		return
+	}
+	var keys keytab.Table
+	heads := make([]int32, 0, m.live)
+	for n := range m.heads {
+		if m.heads[n] == none {
+			continue
+		}
+		number, _ := keys.Put(m.keys.Hash(n), 0, m.keys.Key(n))
+		heads = append(heads, m.heads[n])
+		for i := m.heads[n]; i != none; i = m.all[i].next {
+			m.all[i].key = uint32(number)
+		}
+	}
+	m.keys, m.heads = keys, heads
+}
+
+// inOrder lists the open sessions by their ends.
+func (m *sessions) inOrder() []int32 {
+	var open []int32
+	for n := range m.heads {
+		for i := m.heads[n]; i != none; i = m.all[i].next {
+			open = append(open, i)
+		}
+	}
+	slices.SortStableFunc(open, func(a, b int32) int {
+		return cmp.Or(cmp.Compare(m.all[a].end, m.all[b].end), cmp.Compare(m.all[a].start, m.all[b].start))
+	})
+	return open
+}
+
+func (m *sessions) tick() {
+	m.flush()
+	for _, i := range m.inOrder() {
+		if s := &m.all[i]; s.flags&sessionHasNew != 0 {
+			m.fire(i, m.byEvent(s.end))
+		}
+	}
+}
+
+func (m *sessions) finish() {
+	m.flush()
+	m.correct()
+	if m.plan.Def.Trigger.NoOnTime {
+		return
+	}
+	for _, i := range m.inOrder() {
+		if s := &m.all[i]; s.flags&sessionOwed != 0 {
+			s.flags &^= sessionOwed
+			m.fire(i, result.OnTime)
+		}
+	}
+}
+
+func (m *sessions) lastEnd() int64 {
+	end := event.MinTime
+	for n := range m.heads {
+		for i := m.heads[n]; i != none; i = m.all[i].next {
+			if m.all[i].flags&sessionOwed != 0 {
+				end = max(end, m.all[i].end)
+			}
+		}
+	}
+	return end
+}
+
+func (m *sessions) open() int { return m.opened }
+
+func (m *sessions) bytes() int {
+	return m.comp.Bytes() + m.keys.Bytes() + 4*cap(m.heads) + 96*cap(m.all) + 32*cap(m.timers)
+}

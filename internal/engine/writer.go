@@ -1,0 +1,108 @@
+package engine
+
+import (
+	"github.com/llm-optimizer/processor/aggregate"
+	"github.com/llm-optimizer/processor/event"
+	"github.com/llm-optimizer/processor/internal/exchange"
+	"github.com/llm-optimizer/processor/internal/plan"
+	"github.com/llm-optimizer/processor/result"
+)
+
+// writer collects the rows that a step gives. Texts and values go into slabs
+// that become strings and slices once for the whole batch.
+type writer struct {
+	batch  *result.Batch
+	text   []byte
+	ends   []textEnds
+	values []event.Value
+	now    int64
+}
+
+// textEnds are where the key and its JSON end in text, and the values of one
+// result in values.
+type textEnds struct{ key, json, values int }
+
+// firing is what a merge side knows of a result beside its values.
+type firing struct {
+	key                  []byte
+	start, end, identity int64
+	timing               result.Timing
+	number               uint32
+	watermark            int64
+}
+
+// emit adds the result of a slot. A retraction has no values.
+func (w *writer) emit(q *mergeQuery, f firing, comp *aggregate.Composite, slot uint32) {
+	w.batch.Results = append(w.batch.Results, result.Result{
+		Query: q.plan.Info, Start: f.start, End: f.end, Identity: f.identity,
+		Timing: f.timing, Firing: f.number, Watermark: f.watermark, EmittedAt: w.now,
+	})
+	r := &w.batch.Results[len(w.batch.Results)-1]
+	w.text = append(w.text, f.key...)
+	keyEnd := len(w.text)
+	w.text = event.AppendKeyJSON(w.text, f.key, q.names)
+	if f.timing != result.Retract {
+		r.Events = comp.Events(slot)
+		w.values = comp.Values(w.values, slot, aggregate.Window{Seconds: seconds(f.start, f.end)})
+		if q.plan.Def.IncludeSketches {
+			r.Sketches = sketches(q.plan, comp, slot)
+		}
+	}
+	w.ends = append(w.ends, textEnds{key: keyEnd, json: len(w.text), values: len(w.values)})
+}
+
+func seconds(start, end int64) float64 {
+	if start == event.MinTime || end == event.MaxTime {
+		return 0
+	}
+	return float64(end-start) / 1e9
+}
+
+// finish gives the collected rows their texts and values and returns them,
+// or nil when there are none.
+func (w *writer) finish() *result.Batch {
+	b := w.batch
+	if b.Len() == 0 {
+		return nil
+	}
+	text := string(w.text)
+	values := append([]event.Value(nil), w.values...)
+	var last textEnds
+	for i, e := range w.ends {
+		r := &b.Results[i]
+		r.Key, r.KeyJSON = text[last.json:e.key], text[e.key:e.json]
+		if r.Timing != result.Retract {
+			r.Values = values[last.values:e.values:e.values]
+		}
+		last = e
+	}
+	w.batch, w.text, w.ends, w.values = nil, w.text[:0], w.ends[:0], w.values[:0]
+	return b
+}
+
+func sketches(q *plan.Query, comp *aggregate.Composite, slot uint32) []result.Sketch {
+	var out []result.Sketch
+	for i, a := range q.Def.Aggregates {
+		if a.Func == "percentile" {
+			out = append(out, result.Sketch{Name: a.Name, Base64: encodeSketch(comp.Sketch(nil, i, slot))})
+		}
+	}
+	return out
+}
+
+// late adds an event that came too late for every window of a query.
+func (w *writer) late(q *plan.Query, b *exchange.Shared, row int32, watermark int64) {
+	w.batch.Late = append(w.batch.Late, lateEvent(q, b, row, watermark))
+}
+
+func lateEvent(q *plan.Query, b *exchange.Shared, row int32, watermark int64) result.LateEvent {
+	return result.LateEvent{
+		Query: q.Info.Name, Source: sourceOf(b.Origin, b.Offset[row]),
+		Timestamp: b.Time[row], Watermark: watermark,
+		Event: append([]byte(nil), b.Bytes(b.Raw[row])...),
+	}
+}
+
+func sourceOf(o *event.Origin, offset int64) result.Source {
+	return result.Source{Topic: o.Topic, Path: o.Path, Partition: o.Partition, Offset: offset}
+}

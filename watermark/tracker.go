@@ -1,0 +1,142 @@
+package watermark
+
+import "github.com/llm-optimizer/processor/event"
+
+// Status says how a partition counts in the combined watermark.
+type Status uint8
+
+// The statuses of a partition.
+const (
+	// Waiting partitions are not opened yet. They count with the watermark
+	// their first event will leave, so that nothing closes before they are
+	// read, but hold no other partition back.
+	Waiting Status = iota
+	// Active partitions count with their own watermark.
+	Active
+	// Idle partitions have had nothing to read for a while: they do not count.
+	Idle
+	// Ended partitions will never deliver again: they do not count.
+	Ended
+)
+
+// Tracker combines the watermarks of all partitions: the minimum over those
+// that count. The combined watermark never goes back. The zero Tracker has no
+// partitions.
+type Tracker struct {
+	parts    []tracked
+	combined int64
+	started  bool
+}
+
+type tracked struct {
+	watermark int64
+	status    Status
+}
+
+// Add adds an active partition without a watermark and returns its number,
+// counting from 0.
+func (t *Tracker) Add() int {
+	t.parts = append(t.parts, tracked{watermark: event.MinTime, status: Active})
+	return len(t.parts) - 1
+}
+
+// AddWaiting adds a partition whose first event will leave watermark w.
+func (t *Tracker) AddWaiting(w int64) int {
+	t.parts = append(t.parts, tracked{watermark: w, status: Waiting})
+	return len(t.parts) - 1
+}
+
+// Combined is the combined watermark; event.MinTime while there is none.
+func (t *Tracker) Combined() int64 {
+	if !t.started {
+		return event.MinTime
+	}
+	return t.combined
+}
+
+// Watermark is a partition's own watermark.
+func (t *Tracker) Watermark(p int) int64 { return t.parts[p].watermark }
+
+// Status is how a partition counts.
+func (t *Tracker) Status(p int) Status { return t.parts[p].status }
+
+// Advance sets an active partition's watermark and returns the minimum of the
+// other partitions that count (event.MaxTime if none does): min(w, others) is
+// what the combined watermark may rise to.
+func (t *Tracker) Advance(p int, w int64) (others int64) {
+	if w > t.parts[p].watermark {
+		t.parts[p].watermark = w
+	}
+	others = t.minimum(p)
+	t.raise(min(t.parts[p].watermark, others))
+	return others
+}
+
+// Activate makes a partition count again and returns the watermark it goes on
+// from: its own or the combined one, whichever is further. Its later events
+// are judged by that.
+func (t *Tracker) Activate(p int) int64 {
+	t.parts[p].status = Active
+	t.parts[p].watermark = max(t.parts[p].watermark, t.Combined())
+	return t.parts[p].watermark
+}
+
+// Retire makes a partition Idle or Ended. The combined watermark may rise.
+func (t *Tracker) Retire(p int, s Status) {
+	t.parts[p].status = s
+	if m := t.minimum(-1); m != event.MaxTime {
+		t.raise(m)
+	}
+}
+
+// AllIdle reports whether no partition counts and one of them is idle: time
+// then stands still unless the clock moves it.
+func (t *Tracker) AllIdle() bool {
+	idle := false
+	for _, p := range t.parts {
+		switch p.status {
+		case Active, Waiting:
+			return false
+		case Idle:
+			idle = true
+		}
+	}
+	return idle
+}
+
+// Push raises the combined watermark to w while all partitions are idle.
+func (t *Tracker) Push(w int64) {
+	if t.AllIdle() {
+		t.raise(w)
+	}
+}
+
+// Slowest is the least watermark of the active partitions that have one;
+// event.MaxTime when there is none. Idle, empty and ended partitions hold no
+// other back.
+func (t *Tracker) Slowest() int64 {
+	m := event.MaxTime
+	for _, p := range t.parts {
+		if p.status == Active && p.watermark > event.MinTime {
+			m = min(m, p.watermark)
+		}
+	}
+	return m
+}
+
+// minimum is the least watermark of the partitions that count, but for one.
+func (t *Tracker) minimum(except int) int64 {
+	m := event.MaxTime
+	for i, p := range t.parts {
+		if i != except && (p.status == Active || p.status == Waiting) {
+			m = min(m, p.watermark)
+		}
+	}
+	return m
+}
+
+func (t *Tracker) raise(w int64) {
+	if w > t.Combined() {
+		t.combined, t.started = w, true
+	}
+}

@@ -1,0 +1,96 @@
+package window
+
+import (
+	"fmt"
+	"time"
+	_ "time/tzdata" // time zones must not depend on the machine
+)
+
+// calendar numbers the days, weeks or months of a zone and finds where they
+// begin: at the first instant whose local date lies in the period. It keeps
+// the period it met last; it belongs to one goroutine.
+type calendar struct {
+	unit Unit
+	loc  *time.Location
+
+	cached     int64
+	from, till int64
+}
+
+func newCalendar(unit Unit, zone string) (*calendar, error) {
+	loc, err := time.LoadLocation(zone)
+	if err != nil {
+		return nil, fmt.Errorf("loading the time zone %q: %w", zone, err)
+	}
+	return &calendar{unit: unit, loc: loc, from: 1, till: 0}, nil
+}
+
+// index is the number of the period that holds t.
+func (c *calendar) index(t int64) int64 {
+	if t >= c.from && t < c.till {
+		return c.cached
+	}
+	y, m, d := time.Unix(0, t).In(c.loc).Date()
+	i := c.period(y, m, d)
+	// Where clocks go back over midnight a date comes twice; the period
+	// begins at the first.
+	for t < c.start(i) {
+		i--
+	}
+	for t >= c.start(i+1) {
+		i++
+	}
+	c.cached, c.from, c.till = i, c.start(i), c.start(i+1)
+	return i
+}
+
+// period numbers a date's day since 1970, its Monday's week, or its month.
+func (c *calendar) period(y int, m time.Month, d int) int64 {
+	if c.unit == Month {
+		return int64(y)*12 + int64(m) - 1
+	}
+	day := floorDiv(time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Unix(), 86400)
+	if c.unit == Week {
+		return floorDiv(day+3, 7) // 1970-01-01 was a Thursday
+	}
+	return day
+}
+
+// start is the first instant of period i.
+func (c *calendar) start(i int64) int64 {
+	if c.till > c.from && i == c.cached {
+		return c.from
+	}
+	if c.till > c.from && i == c.cached+1 {
+		return c.till
+	}
+	var local time.Time // the period's first midnight, written as if in UTC
+	switch c.unit {
+	case Month:
+		local = time.Date(int(floorDiv(i, 12)), time.Month(i-floorDiv(i, 12)*12+1), 1, 0, 0, 0, 0, time.UTC)
+	case Week:
+		local = time.Unix((i*7-3)*86400, 0).UTC()
+	default:
+		local = time.Unix(i*86400, 0).UTC()
+	}
+	return firstInstant(local, c.loc).UnixNano()
+}
+
+// firstInstant is the first instant at which clocks in loc show the wall time
+// of local or later on that side of a gap. time.Date does not say which of two
+// instants it picks when clocks go back, nor when the wall time is skipped.
+func firstInstant(local time.Time, loc *time.Location) time.Time {
+	const day = 26 * time.Hour // more than any zone is away from UTC
+	for t := local.Add(-day); ; {
+		_, offset := t.In(loc).Zone()
+		at := local.Add(-time.Duration(offset) * time.Second)
+		from, till := t.In(loc).ZoneBounds()
+		switch {
+		case !from.IsZero() && at.Before(from):
+			return from // skipped: the clocks jumped over it
+		case till.IsZero() || at.Before(till):
+			return at
+		}
+		t = till
+	}
+}
