@@ -38,9 +38,10 @@ func (p *Pipeline) Run(ctx context.Context) (Summary, error) {
 	}
 	p.run.sampler.log = log
 	hard, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	var drain sync.WaitGroup
+	drain.Go(func() { p.boundDrain(ctx, hard, cancel) })
+	defer drain.Wait()
 	defer cancel(nil)
-	stop := context.AfterFunc(ctx, func() { p.boundDrain(hard, cancel) })
-	defer stop()
 
 	out := delivery.New(p.lanes(), func(err error) { cancel(err) })
 	runner, err := p.newRunner(out)
@@ -76,9 +77,14 @@ func (p *Pipeline) Run(ctx context.Context) (Summary, error) {
 	return s, err
 }
 
-// boundDrain ends the run when draining takes longer than the shutdown
-// timeout.
-func (p *Pipeline) boundDrain(hard context.Context, cancel context.CancelCauseFunc) {
+// boundDrain ends the run when draining, after ctx has ended, takes longer than
+// the shutdown timeout.
+func (p *Pipeline) boundDrain(ctx, hard context.Context, cancel context.CancelCauseFunc) {
+	select {
+	case <-ctx.Done():
+	case <-hard.Done():
+		return
+	}
 	t := time.NewTimer(p.spec.ShutdownTimeout)
 	defer t.Stop()
 	select {

@@ -109,6 +109,8 @@ type Batch struct {
 	Results []Result
 	Late    []LateEvent
 	Dead    []DeadLetter
+	// Slab backs the Values of Results.
+	Slab []event.Value
 }
 
 // Len is the number of rows in the batch.

@@ -129,6 +129,8 @@ func (d *Delivery) release(s *shared) {
 	clear(b.Results) // lets go of texts and values
 	clear(b.Late)
 	clear(b.Dead)
+	clear(b.Slab)
+	b.Slab = b.Slab[:0]
 	b.Results, b.Late, b.Dead = b.Results[:0], b.Late[:0], b.Dead[:0]
 	d.pool.Put(b)
 }

@@ -291,13 +291,12 @@ func (r *Runner) send(hard context.Context, s int, f *exchange.Flush) {
 // runShard feeds one shard.
 func (r *Runner) runShard(hard context.Context, i int) {
 	s := r.shards[i]
-	spare := r.cfg.NewBatch()
+	s.out.take = func(b *result.Batch) *result.Batch { return r.emit(hard, b) }
 	for f := range r.exchange.Receive(i) {
 		if hard.Err() != nil {
 			continue // nobody waits for the rest
 		}
-		out, err := s.step(f, spare)
-		if err != nil {
+		if err := s.step(f); err != nil {
 			r.fail(err)
 		}
 		for q, p := range f.Partials {
@@ -308,17 +307,23 @@ func (r *Runner) runShard(hard context.Context, i int) {
 		for _, b := range f.Held {
 			b.Release()
 		}
-		if out == nil {
-			continue
-		}
-		for n := range out.Results {
-			r.ledgers[out.Results[n].Query.Index].Results.Add(1)
-		}
-		if err := r.cfg.Emit(hard, out); err != nil {
-			r.fail(err)
-		}
-		spare = r.cfg.NewBatch()
 	}
+}
+
+// emit counts a batch's results and hands it on.
+func (r *Runner) emit(hard context.Context, b *result.Batch) *result.Batch {
+	for from := 0; from < len(b.Results); {
+		q, to := b.Results[from].Query, from+1
+		for to < len(b.Results) && b.Results[to].Query == q {
+			to++
+		}
+		r.ledgers[q.Index].Results.Add(int64(to - from))
+		from = to
+	}
+	if err := r.cfg.Emit(hard, b); err != nil {
+		r.fail(err)
+	}
+	return r.cfg.NewBatch()
 }
 
 // Counters returns a query's ledger so far.

@@ -10,8 +10,8 @@ import (
 )
 
 // shard is the merge side of all queries for the keys it owns. It is a pure
-// state machine: step takes a flush and returns what is to be emitted. One
-// goroutine feeds it.
+// state machine: step takes a flush and gives what is to be emitted to take,
+// which returns an empty batch to go on with. One goroutine feeds it.
 type shard struct {
 	mergers    []merger
 	everyEvent bool
@@ -26,7 +26,7 @@ type shard struct {
 }
 
 func newShard(p *plan.Plan, ledgers []*ledger, limits Limits, everyEvent bool) *shard {
-	s := &shard{everyEvent: everyEvent}
+	s := &shard{everyEvent: everyEvent, out: writer{batch: &result.Batch{}}}
 	s.lastEnd.Store(event.MinTime)
 	for i, q := range p.Queries {
 		lim := newLimiter(limits, len(q.Keys), s.stateSize.Load)
@@ -44,10 +44,9 @@ func newShard(p *plan.Plan, ledgers []*ledger, limits Limits, everyEvent bool) *
 	return s
 }
 
-// step applies a flush. The batch it returns holds what fired; nil when
-// nothing did.
-func (s *shard) step(f *exchange.Flush, b *result.Batch) (*result.Batch, error) {
-	s.out.batch, s.out.now = b, f.Now
+// step applies a flush; what fires goes to take.
+func (s *shard) step(f *exchange.Flush) error {
+	s.out.now = f.Now
 	switch f.Kind {
 	case exchange.Data:
 		for q, p := range f.Partials {
@@ -74,8 +73,9 @@ func (s *shard) step(f *exchange.Flush, b *result.Batch) (*result.Batch, error) 
 			m.finish()
 		}
 	}
+	s.out.flush()
 	s.publish(f.Kind)
-	return s.out.finish(), s.limitError()
+	return s.limitError()
 }
 
 // eachQuery lets one query after the other see the rows of a flush.

@@ -8,18 +8,25 @@ import (
 	"github.com/llm-optimizer/processor/result"
 )
 
-// writer collects the rows that a step gives. Texts and values go into slabs
-// that become strings and slices once for the whole batch.
+// writer collects the rows that a step gives, in batches of bounded size.
+// Texts and values go into slabs that become strings and slices once for the
+// whole batch.
 type writer struct {
-	batch  *result.Batch
-	text   []byte
-	ends   []textEnds
-	values []event.Value
-	now    int64
+	// take is given each batch that is full, or at the end of a step, and
+	// returns an empty one.
+	take  func(*result.Batch) *result.Batch
+	batch *result.Batch
+	text  []byte
+	ends  []textEnds
+	now   int64
 }
 
+// batchRows is how many results a batch holds at most: enough to share the
+// cost of handing it over, few enough that sinks write while windows fire.
+const batchRows = 512
+
 // textEnds are where the key and its JSON end in text, and the values of one
-// result in values.
+// result in the batch's slab.
 type textEnds struct{ key, json, values int }
 
 // firing is what a merge side knows of a result beside its values.
@@ -43,12 +50,15 @@ func (w *writer) emit(q *mergeQuery, f firing, comp *aggregate.Composite, slot u
 	w.text = event.AppendKeyJSON(w.text, f.key, q.names)
 	if f.timing != result.Retract {
 		r.Events = comp.Events(slot)
-		w.values = comp.Values(w.values, slot, aggregate.Window{Seconds: seconds(f.start, f.end)})
+		w.batch.Slab = comp.Values(w.batch.Slab, slot, aggregate.Window{Seconds: seconds(f.start, f.end)})
 		if q.plan.Def.IncludeSketches {
 			r.Sketches = sketches(q.plan, comp, slot)
 		}
 	}
-	w.ends = append(w.ends, textEnds{key: keyEnd, json: len(w.text), values: len(w.values)})
+	w.ends = append(w.ends, textEnds{key: keyEnd, json: len(w.text), values: len(w.batch.Slab)})
+	if len(w.ends) == batchRows {
+		w.flush()
+	}
 }
 
 func seconds(start, end int64) float64 {
@@ -58,26 +68,24 @@ func seconds(start, end int64) float64 {
 	return float64(end-start) / 1e9
 }
 
-// finish gives the collected rows their texts and values and returns them,
-// or nil when there are none.
-func (w *writer) finish() *result.Batch {
+// flush gives the collected rows their texts and values and hands them over.
+func (w *writer) flush() {
 	b := w.batch
 	if b.Len() == 0 {
-		return nil
+		return
 	}
 	text := string(w.text)
-	values := append([]event.Value(nil), w.values...)
 	var last textEnds
 	for i, e := range w.ends {
 		r := &b.Results[i]
 		r.Key, r.KeyJSON = text[last.json:e.key], text[e.key:e.json]
 		if r.Timing != result.Retract {
-			r.Values = values[last.values:e.values:e.values]
+			r.Values = b.Slab[last.values:e.values:e.values]
 		}
 		last = e
 	}
-	w.batch, w.text, w.ends, w.values = nil, w.text[:0], w.ends[:0], w.values[:0]
-	return b
+	w.text, w.ends = w.text[:0], w.ends[:0]
+	w.batch = w.take(b)
 }
 
 func sketches(q *plan.Query, comp *aggregate.Composite, slot uint32) []result.Sketch {
