@@ -74,7 +74,8 @@ type Batch struct {
 	// Columns are in the order of Schema.Fields, then the computed ones.
 	Columns []Column
 	// Drop marks rows that an operator filtered out: they move the watermark
-	// and are counted, nothing else. Nil when no operator dropped any.
+	// and are counted, nothing else. Empty when no operator dropped any, else
+	// as long as the batch.
 	Drop []bool
 
 	// Dead are the records that gave no row.
@@ -111,7 +112,7 @@ func (b *Batch) Reset(s *Schema, o *Origin) {
 	b.Data, b.Extra = nil, b.Extra[:0]
 	b.N, b.Next = 0, 0
 	b.Time, b.Raw, b.Offset = b.Time[:0], b.Raw[:0], b.Offset[:0]
-	b.Drop, b.Dead = nil, b.Dead[:0]
+	b.Drop, b.Dead = b.Drop[:0], b.Dead[:0]
 	n := len(s.Fields) + s.Computed
 	for len(b.Columns) < n {
 		b.Columns = append(b.Columns, Column{})
