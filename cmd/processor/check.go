@@ -1,0 +1,58 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/llm-optimizer/processor/config"
+)
+
+type validateCommand struct{ configFlag }
+
+// Run loads and plans the pipeline; nothing is opened.
+func (v validateCommand) Run(c *command) error {
+	cfg, err := c.load(v.Config, io.Discard)
+	if err != nil {
+		return err
+	}
+	if _, err := cfg.Build(); err != nil {
+		return err
+	}
+	for _, w := range cfg.Warnings {
+		fmt.Fprintln(c.stderr, "warning:", w)
+	}
+	_, err = fmt.Fprintf(c.stdout, "%s is valid: %s to %s\n", v.Config,
+		plural(len(cfg.Spec.Queries), "query", "queries"), plural(len(cfg.Spec.Sinks), "sink", "sinks"))
+	return err
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+type explainCommand struct{ configFlag }
+
+// Run prints the plan.
+func (e explainCommand) Run(c *command) error {
+	cfg, err := c.load(e.Config, io.Discard)
+	if err != nil {
+		return err
+	}
+	p, err := cfg.Build()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprint(c.stdout, p.Explain())
+	return err
+}
+
+type schemaCommand struct{}
+
+// Run prints the JSON Schema.
+func (schemaCommand) Run(c *command) error {
+	_, err := c.stdout.Write(config.Schema())
+	return err
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/llm-optimizer/processor/event"
+	"github.com/llm-optimizer/processor/pipeline"
+)
+
+// eventTime is a watermark for people, to the second.
+func eventTime(t int64) string {
+	switch t {
+	case event.MinTime:
+		return "-"
+	case event.MaxTime:
+		return "the end"
+	default:
+		return time.Unix(0, t).UTC().Format("2006-01-02 15:04:05")
+	}
+}
+
+// perSecond is the rate of a whole run.
+func perSecond(s pipeline.Summary) int64 {
+	if s.Elapsed <= 0 {
+		return 0
+	}
+	return int64(math.Round(float64(s.Events) / s.Elapsed.Seconds()))
+}
+
+// writeSummary tells what a run did, with a line for each query that accounts
+// for every event it read.
+func writeSummary(w io.Writer, s pipeline.Summary) {
+	fmt.Fprintf(w, "%s events in %v (%s/s): %s results, %s late, %s dead\n", count(s.Events),
+		s.Elapsed.Round(time.Millisecond), count(perSecond(s)), count(s.Results), count(s.Late), count(s.Dead+s.Refused))
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, strings.Join([]string{"query", "read", "in windows", "late", "dead", "filtered", "unwindowed", "results", ""}, "\t"))
+	for _, q := range s.Queries {
+		for _, cell := range []string{q.Query, count(q.Read), count(q.InWindows), count(q.Late), count(q.Dead), count(q.Filtered), count(q.Unwindowed), count(q.Results)} {
+			fmt.Fprint(t, cell, "\t")
+		}
+		fmt.Fprintln(t)
+	}
+	_ = t.Flush()
+	for _, q := range s.Queries {
+		if q.Overflow > 0 {
+			fmt.Fprintf(w, "query %s: %s of its events went to the overflow group, because of a limit\n", q.Query, count(q.Overflow))
+		}
+	}
+	if s.DroppedWindows > 0 {
+		fmt.Fprintf(w, "%s open windows were dropped: the state is in memory\n", count(s.DroppedWindows))
+	}
+}
+
+// summaryAttrs is the summary for a log of JSON.
+func summaryAttrs(s pipeline.Summary) []any {
+	attrs := []any{
+		"events", s.Events, "seconds", s.Elapsed.Seconds(), "results", s.Results, "late", s.Late,
+		"dead", s.Dead, "refused", s.Refused, "dropped_windows", s.DroppedWindows,
+	}
+	var queries []any
+	for _, q := range s.Queries {
+		queries = append(queries, slog.Group(q.Query, "read", q.Read, "in_windows", q.InWindows, "overflow", q.Overflow, "late", q.Late,
+			"dead", q.Dead, "filtered", q.Filtered, "unwindowed", q.Unwindowed, "duplicate", q.Duplicate, "results", q.Results))
+	}
+	return append(attrs, slog.Group("queries", queries...))
+}

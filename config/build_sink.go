@@ -1,0 +1,94 @@
+package config
+
+import (
+	"github.com/llm-optimizer/processor/pipeline"
+	"github.com/llm-optimizer/processor/query"
+	"github.com/llm-optimizer/processor/sink"
+)
+
+func (l *loader) sinks(s *pipeline.Spec, root view) {
+	v := root.at("sinks")
+	names := map[string]int{}
+	for i := range v.items() {
+		item := v.item(i)
+		c := sink.Config{Name: item.text("name"), Sink: l.sink(item, item.flag("meta"))}
+		if line, taken := names[c.Name]; taken && c.Name != "" {
+			l.add(item.path+".name", item.at("name").place(), "%q is the name of the sink in line %d too; choose another", c.Name, line)
+		}
+		names[c.Name] = item.place().line
+		c.Queries = l.sinkQueries(item.at("queries"), s.Queries)
+		s.Sinks = append(s.Sinks, c)
+	}
+	for i := range s.Sinks {
+		if s.Sinks[i].Name == "" {
+			s.Sinks[i].Name = unused(names, v.item(i).kind())
+		}
+	}
+	s.LateEvents = l.sideOutput(root.at("late_events"))
+	s.DeadLetters = l.sideOutput(root.at("dead_letters"))
+}
+
+// unused makes a name that no other sink has: file, file-2, file-3.
+func unused(names map[string]int, kind string) string {
+	name := kind
+	for i := 2; ; i++ {
+		if _, taken := names[name]; !taken {
+			names[name] = 0
+			return name
+		}
+		name = kind + "-" + itoa(i)
+	}
+}
+
+func (l *loader) sinkQueries(v view, queries []query.Query) []string {
+	known := make([]string, 0, len(queries))
+	var out []string
+	for _, q := range queries {
+		known = append(known, q.Name)
+	}
+	for i := range v.items() {
+		n := v.n.items[i]
+		name, _ := n.value.(string)
+		if name == "" {
+			continue
+		}
+		if !has(queries, name) {
+			l.add(join(v.path, itoa(i)), n.at, "there is no query %s; %s", n.quote(), didYouMean(name, known))
+			continue
+		}
+		out = append(out, name)
+	}
+	return out
+}
+
+func has(queries []query.Query, name string) bool {
+	for _, q := range queries {
+		if q.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *loader) sideOutput(v view) *sink.Config {
+	if !v.given() {
+		return nil
+	}
+	name := v.text("name")
+	if name == "" {
+		name = v.s.name()
+	}
+	return &sink.Config{Name: name, Sink: l.sink(v, false)}
+}
+
+func (l *loader) sink(v view, meta bool) sink.Sink {
+	switch kind := v.kind(); kind {
+	case "stdout":
+		return l.stdoutSink(v.at(kind).text("format"), meta)
+	case "file":
+		v := v.at(kind)
+		return &sink.File{Path: v.text("path"), OnExisting: v.text("on_existing"), Meta: meta}
+	default:
+		return nil
+	}
+}
