@@ -56,6 +56,11 @@ func (c class) size() int {
 	}
 }
 
+// grown is the class for what has outgrown one: twice as large, or three times
+// from the least. Smaller steps would leave more behind: many accumulators grow
+// at the same time, and what they leave serves only new ones.
+func (c class) grown() class { return c + 2 }
+
 // at returns the first n elements of a block.
 func (a *arena[T]) at(ref uint32, n int) []T {
 	base := int(ref&chunkUnitMask) << unitShift

@@ -1,19 +1,29 @@
 package aggregate
 
-import "math/bits"
+import (
+	"iter"
+	"math/bits"
+)
 
-// maxBuckets bounds the width of a side of a sketch. It spans 35 powers of ten.
-// Beyond that the lowest magnitudes share the lowest bucket, as DDSketch's
-// collapsing stores do: which they are depends on the highest magnitude alone,
-// so the order of values and merges still does not matter.
-const maxBuckets = 4096
+// Counts lie in leaves of leafSize neighbouring buckets, which are made when a
+// value first falls into them: values far apart cost no more than values close
+// together, and no bucket ever has to be given up. A float64 has some 72,000
+// buckets, which bounds a sketch at 300 kB a sign; a stream of latencies needs
+// one or two.
+const (
+	leafShift = 5
+	leafSize  = 1 << leafShift
+	leafMask  = leafSize - 1
+	leafClass = class(5)
+)
 
-// side is one sign of a sketch: counts of the buckets lo to lo+width-1. The
-// zero side is empty.
+// side is one sign of a sketch: a directory of the leaves lo to lo+width-1.
+// The zero side is empty.
 type side struct {
-	ref uint32
-	// high is a block of the same size that holds the upper halves of the
-	// counts, once one has passed 32 bits; before, 0.
+	// leaves is the block of the directory: refs of leaves, or 0.
+	leaves uint32
+	// high is a directory of leaves that hold the upper halves of counts that
+	// have passed 32 bits; 0 before there are any.
 	high  uint32
 	lo    int32
 	width uint16
@@ -23,156 +33,206 @@ type side struct {
 // bucketStore is where the sides of all slots keep their counts.
 type bucketStore struct{ arena[uint32] }
 
-// low returns the lower halves of the counts, and highOf the upper ones or nil.
-func (s *bucketStore) low(b *side) []uint32 {
-	if b.width == 0 {
+// directory is the refs of a side's leaves.
+func (s *bucketStore) directory(b *side) []uint32 { return s.dir(b.leaves, b) }
+
+func (s *bucketStore) dir(ref uint32, b *side) []uint32 {
+	if ref == 0 {
 		return nil
 	}
-	return s.at(b.ref, int(b.width))
+	return s.at(ref, int(b.width))
 }
 
-func (s *bucketStore) highOf(b *side) []uint32 {
-	if b.high == 0 {
+// leaf is the counts behind an entry of a directory, or nil.
+func (s *bucketStore) leaf(dir []uint32, i int) []uint32 {
+	if dir == nil || dir[i] == 0 {
 		return nil
 	}
-	return s.at(b.high, int(b.width))
+	return s.at(dir[i], leafSize)
 }
 
-// count is the count of the i-th bucket.
-func (s *bucketStore) count(b *side, i int) uint64 {
-	n := uint64(s.low(b)[i])
-	if b.high != 0 {
-		n |= uint64(s.highOf(b)[i]) << 32
+// grown is leaf, made if there is none.
+func (s *bucketStore) grown(dir []uint32, i int) []uint32 {
+	if dir[i] == 0 {
+		dir[i] = s.alloc(leafClass)
+	}
+	return s.at(dir[i], leafSize)
+}
+
+// wide is a count put together from its halves.
+func wide(low, high []uint32, i int) uint64 {
+	n := uint64(low[i])
+	if high != nil {
+		n |= uint64(high[i]) << 32
 	}
 	return n
 }
 
-// add adds n to the i-th bucket.
-func (s *bucketStore) add(b *side, i int, n uint64) {
-	low := s.low(b)
-	sum, carry := bits.Add32(low[i], uint32(n), 0)
-	low[i] = sum
-	if up := uint32(n>>32) + carry; up != 0 {
-		if b.high == 0 {
-			b.high = s.alloc(b.class)
-		}
-		s.highOf(b)[i] += up
+// count is the count of a bucket.
+func (s *bucketStore) count(b *side, index int32) uint64 {
+	i := int(index>>leafShift - b.lo)
+	if i < 0 || i >= int(b.width) {
+		return 0
 	}
+	low := s.leaf(s.directory(b), i)
+	if low == nil {
+		return 0
+	}
+	return wide(low, s.leaf(s.dir(b.high, b), i), int(index&leafMask))
 }
 
-// addAt adds n to the bucket of an index, which is made if need be.
-func (s *bucketStore) addAt(b *side, index int32, n uint64) {
-	if uint32(index-b.lo) >= uint32(b.width) {
-		s.cover(b, index, index)
-		index = max(index, b.lo)
-	}
-	s.add(b, int(index-b.lo), n)
+// add adds n to a bucket.
+func (s *bucketStore) add(b *side, index int32, n uint64) {
+	i := s.cover(b, index>>leafShift, index>>leafShift)
+	s.addTo(b, i, int(index&leafMask), n)
 }
 
-// used is the range of indexes whose counts are not 0; lo > hi when all are.
-func (s *bucketStore) used(b *side) (lo, hi int32) {
-	i, j := 0, int(b.width)-1
-	for i <= j && s.count(b, i) == 0 {
-		i++
-	}
-	for j >= i && s.count(b, j) == 0 {
-		j--
-	}
-	return b.lo + int32(i), b.lo + int32(j)
-}
-
-// cover makes room for the buckets lo to hi. Where that is too wide, the lowest
-// ones are left out, and what the side holds there moves to its lowest bucket.
-func (s *bucketStore) cover(b *side, lo, hi int32) {
-	if lo >= b.lo && hi < b.lo+int32(b.width) {
+// addTo adds n to a bucket by its leaf and its place there.
+func (s *bucketStore) addTo(b *side, leaf, at int, n uint64) {
+	low := s.grown(s.directory(b), leaf)
+	sum, carry := bits.Add32(low[at], uint32(n), 0)
+	low[at] = sum
+	up := uint32(n>>32) + carry
+	if up == 0 {
 		return
 	}
-	oldLo, oldHi := s.used(b)
-	down := lo < oldLo
-	if oldLo <= oldHi {
-		lo, hi = min(lo, oldLo), max(hi, oldHi)
+	if b.high == 0 {
+		b.high = s.alloc(b.class)
 	}
-	lo = max(lo, hi-maxBuckets+1)
-	if lo >= b.lo && hi < b.lo+int32(b.width) {
-		return
+	s.grown(s.dir(b.high, b), leaf)[at] += up
+}
+
+// cover makes the directory reach from leaf lo to leaf hi, and returns the
+// place of lo in it.
+func (s *bucketStore) cover(b *side, lo, hi int32) int {
+	end := b.lo + int32(b.width)
+	if lo >= b.lo && hi < end {
+		return int(lo - b.lo)
 	}
-	c := classOf(int(hi - lo + 1))
-	grown := side{ref: s.alloc(c), width: uint16(min(c.size(), maxBuckets)), class: c, lo: lo}
-	if down {
-		// Room is left where the range has just grown.
-		grown.lo = hi - int32(grown.width) + 1
+	from, to := lo, hi
+	if b.width > 0 {
+		from, to = min(lo, b.lo), max(hi, end-1)
 	}
-	for i := oldLo; i <= oldHi; i++ {
-		s.add(&grown, int(max(i, lo)-grown.lo), s.count(b, int(i-b.lo)))
+	grown := side{lo: from, class: classOf(int(to - from + 1))}
+	grown.width = uint16(grown.class.size())
+	if b.width > 0 && lo < b.lo {
+		grown.lo = to - int32(grown.width) + 1 // room is left where it grows
 	}
-	s.drop(b)
+	grown.leaves = s.move(b.leaves, b, &grown)
+	grown.high = s.move(b.high, b, &grown)
+	if grown.leaves == 0 {
+		grown.leaves = s.alloc(grown.class)
+	}
 	*b = grown
+	return int(lo - b.lo)
+}
+
+// move copies a directory of b, if there is one, to a new one of grown.
+func (s *bucketStore) move(ref uint32, b, grown *side) uint32 {
+	if ref == 0 {
+		return 0
+	}
+	moved := s.alloc(grown.class)
+	copy(s.dir(moved, grown)[b.lo-grown.lo:], s.dir(ref, b))
+	s.release(ref, b.class)
+	return moved
 }
 
 // merge adds the counts of a side of from.
 func (s *bucketStore) merge(b *side, from *bucketStore, other *side) {
-	lo, hi := from.used(other)
-	if lo > hi {
-		return
-	}
-	s.cover(b, lo, hi)
-	start := max(lo, b.lo)
-	for i := lo; i < start; i++ {
-		s.add(b, int(start-b.lo), from.count(other, int(i-other.lo)))
-	}
-	if b.high == 0 && other.high == 0 {
-		s.mergeLow(b, from, other, start, hi)
-		return
-	}
-	for i := start; i <= hi; i++ {
-		s.add(b, int(i-b.lo), from.count(other, int(i-other.lo)))
+	lows, highs := from.directory(other), from.dir(other.high, other)
+	for i := range lows {
+		low := from.leaf(lows, i)
+		if low == nil {
+			continue
+		}
+		leaf := other.lo + int32(i)
+		at := s.cover(b, leaf, leaf)
+		if highs == nil && s.addLeaf(s.grown(s.directory(b), at), low) {
+			continue
+		}
+		high := from.leaf(highs, i)
+		for j := range low {
+			s.addTo(b, at, j, wide(low, high, j))
+		}
 	}
 }
 
-// mergeLow adds counts below 2³² until one of them overflows, if ever.
-func (s *bucketStore) mergeLow(b *side, from *bucketStore, other *side, start, hi int32) {
-	dst := s.low(b)[start-b.lo:]
-	src := from.low(other)[start-other.lo : hi-other.lo+1]
+// addLeaf adds counts below 2³² and reports whether no sum was too large. If
+// one would be, it changes nothing.
+func (s *bucketStore) addLeaf(dst, src []uint32) bool {
 	dst = dst[:len(src)]
+	over := uint32(0)
 	for i, n := range src {
-		sum := dst[i] + n
-		if sum < n {
-			s.add(b, i+int(start-b.lo), uint64(n))
-			continue
-		}
-		dst[i] = sum
+		_, carry := bits.Add32(dst[i], n, 0)
+		over |= carry
 	}
+	if over != 0 {
+		return false
+	}
+	for i, n := range src {
+		dst[i] += n
+	}
+	return true
 }
 
 // seek finds the bucket that holds the value of a rank among those of the
-// side, from its lowest bucket up or from its highest down. It returns the
-// bucket and the rank inside it, or -1 and the rank beyond the side.
-func (s *bucketStore) seek(b *side, rank uint64, down bool) (int, uint64) {
-	low, high := s.low(b), s.highOf(b)
-	for j := range low {
-		i := j
-		if down {
-			i = len(low) - 1 - j
-		}
-		n := uint64(low[i])
-		if high != nil {
-			n |= uint64(high[i]) << 32
-		}
-		if rank < n {
-			return i, rank
-		}
-		rank -= n
+// side, from its lowest bucket up or from its highest down. It also returns how
+// many values with higher ranks share the bucket. Without such a bucket, rest
+// is the rank beyond the side.
+func (s *bucketStore) seek(b *side, rank uint64, down bool) (index int32, rest uint64, ok bool) {
+	lows, highs := s.directory(b), s.dir(b.high, b)
+	flip := 0
+	if down {
+		flip = leafSize - 1
 	}
-	return -1, rank
+	for k := range lows {
+		i := k
+		if down {
+			i = len(lows) - 1 - k
+		}
+		low := s.leaf(lows, i)
+		if low == nil {
+			continue
+		}
+		high := s.leaf(highs, i)
+		for j := range leafSize {
+			n := wide(low, high, j^flip)
+			if rank < n {
+				return (b.lo+int32(i))<<leafShift + int32(j^flip), n - rank - 1, true
+			}
+			rank -= n
+		}
+	}
+	return 0, rank, false
+}
+
+// all ranges over the buckets whose counts are not 0, in order.
+func (s *bucketStore) all(b *side) iter.Seq2[int32, uint64] {
+	return func(yield func(int32, uint64) bool) {
+		lows, highs := s.directory(b), s.dir(b.high, b)
+		for i := range lows {
+			low, high := s.leaf(lows, i), s.leaf(highs, i)
+			for j := range low {
+				if n := wide(low, high, j); n > 0 && !yield((b.lo+int32(i))<<leafShift+int32(j), n) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // drop releases what a side holds and empties it.
 func (s *bucketStore) drop(b *side) {
-	if b.width > 0 {
-		s.release(b.ref, b.class)
-	}
-	if b.high != 0 {
-		s.release(b.high, b.class)
+	for _, ref := range [...]uint32{b.leaves, b.high} {
+		for _, leaf := range s.dir(ref, b) {
+			if leaf != 0 {
+				s.release(leaf, leafClass)
+			}
+		}
+		if ref != 0 {
+			s.release(ref, b.class)
+		}
 	}
 	*b = side{}
 }

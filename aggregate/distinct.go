@@ -12,7 +12,9 @@ const (
 	// exactMax is how many different values are counted exactly.
 	exactMax = 1000
 	// listMax is how many hashes are searched one by one, before a table.
-	listMax = 16
+	listMax = 24
+	// minTable is the least size of a table, a power of two.
+	minTable = 64
 )
 
 // distinct is a set of hashes: a list to listMax, an open table to exactMax,
@@ -127,10 +129,14 @@ func (s *distinctState) enlarge(p *distinct) bool {
 	if want <= room {
 		return false
 	}
-	if want > listMax {
-		want = max(4*listMax, 2*size)
+	switch {
+	case want > listMax:
+		s.rehash(p, classOf(max(minTable, 2*size)))
+	case size > 0:
+		s.rehash(p, p.class.grown())
+	default:
+		s.rehash(p, 0)
 	}
-	s.rehash(p, classOf(want))
 	return true
 }
 
@@ -250,7 +256,10 @@ func (s *distinctState) loadRegisters(p *distinct, registers []uint8, d *decoder
 
 func (s *distinctState) value(_ *output, slot uint32, _ Window) event.Value {
 	p := s.slab.at(slot)
-	if p.n > exactMax {
+	switch {
+	case p.n == 0:
+		return event.Value{} // an aggregate of nothing
+	case p.n > exactMax:
 		return event.Int(int64(math.Round(hllEstimate(s.hll(p)))))
 	}
 	return event.Int(int64(p.n))

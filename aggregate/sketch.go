@@ -19,8 +19,8 @@ type sketch struct {
 	// zeros counts magnitudes below minIndexable, once there are buckets.
 	zeros    uint64
 	min, max float64
-	// pos and neg are the buckets by magnitude. Before there are any, pos
-	// names the block of raw values.
+	// pos and neg are the buckets by magnitude. Before there are any,
+	// pos.leaves and pos.class are the block of the values.
 	pos, neg side
 }
 
@@ -31,6 +31,9 @@ type sketchState struct {
 	slab    slab[sketch]
 	raw     arena[float64]
 	buckets bucketStore
+	// Scratch space of appendProto.
+	found []bucket
+	store []byte
 }
 
 func (s *sketchState) grow(n uint32) { s.slab.grow(n) }
@@ -51,8 +54,10 @@ func (s *sketchState) bytes() int {
 	return s.slab.bytes(sketchBytes) + s.raw.bytes(8) + s.buckets.bytes(4)
 }
 
+// update spells the common case out, a positive value whose bucket is there:
+// as calls it costs twice as much.
 func (s *sketchState) update(rows Rows, col *event.Column) {
-	pages := s.slab.pages
+	pages, chunks := s.slab.pages, s.buckets.chunks
 	slots, kinds, nums := rows.Slot, col.Kind, col.Num
 	for i, row := range rows.Index {
 		if !kinds[row].IsNumber() {
@@ -61,29 +66,27 @@ func (s *sketchState) update(rows Rows, col *event.Column) {
 		v := nums[row]
 		slot := slots[i]
 		p := &pages[slot>>pageShift][slot&pageMask]
-		if p.n <= rawMax || v < minIndexable {
-			s.add(p, v)
-			continue
+		if p.n > rawMax && v >= minIndexable {
+			index := bucketOf(v)
+			if at := uint32(index>>leafShift - p.pos.lo); at < uint32(p.pos.width) {
+				dir := p.pos.leaves
+				leaf := chunks[dir>>chunkUnitShift][dir&chunkUnitMask<<unitShift+at]
+				count := &chunks[leaf>>chunkUnitShift][leaf&chunkUnitMask<<unitShift+uint32(index)&leafMask]
+				if leaf != 0 && *count != math.MaxUint32 {
+					*count++
+					p.n++
+					if v < p.min {
+						p.min = v
+					}
+					if v > p.max {
+						p.max = v
+					}
+					continue
+				}
+			}
 		}
-		k := uint32(bucketOf(v) - p.pos.lo)
-		if k >= uint32(p.pos.width) {
-			s.add(p, v)
-			continue
-		}
-		ref := p.pos.ref
-		c := &s.buckets.chunks[ref>>chunkUnitShift][ref&chunkUnitMask<<unitShift+k]
-		if *c == math.MaxUint32 {
-			s.add(p, v)
-			continue
-		}
-		*c++
-		p.n++
-		if v < p.min {
-			p.min = v
-		}
-		if v > p.max {
-			p.max = v
-		}
+		s.add(p, v)
+		chunks = s.buckets.chunks
 	}
 }
 
@@ -101,16 +104,19 @@ func (s *sketchState) add(p *sketch, v float64) {
 
 func (s *sketchState) addRaw(p *sketch, v float64) {
 	n := int(p.n)
-	if p.pos.ref == 0 || n == p.pos.class.size() {
-		c := classOf(n + 1)
+	if p.pos.leaves == 0 || n == p.pos.class.size() {
+		c := class(0)
+		if n > 0 {
+			c = p.pos.class.grown()
+		}
 		ref := s.raw.alloc(c)
 		if n > 0 {
-			copy(s.raw.at(ref, n), s.raw.at(p.pos.ref, n))
-			s.raw.release(p.pos.ref, p.pos.class)
+			copy(s.raw.at(ref, n), s.raw.at(p.pos.leaves, n))
+			s.raw.release(p.pos.leaves, p.pos.class)
 		}
-		p.pos.ref, p.pos.class = ref, c
+		p.pos.leaves, p.pos.class = ref, c
 	}
-	s.raw.at(p.pos.ref, n+1)[n] = v
+	s.raw.at(p.pos.leaves, n+1)[n] = v
 	p.span(v)
 	p.n++
 }
@@ -128,9 +134,9 @@ func (p *sketch) span(v float64) {
 func (s *sketchState) addBucket(p *sketch, v float64) {
 	switch {
 	case v >= minIndexable:
-		s.buckets.addAt(&p.pos, bucketOf(v), 1)
+		s.buckets.add(&p.pos, bucketOf(v), 1)
 	case v <= -minIndexable:
-		s.buckets.addAt(&p.neg, bucketOf(-v), 1)
+		s.buckets.add(&p.neg, bucketOf(-v), 1)
 	default:
 		p.zeros++
 	}
@@ -145,13 +151,7 @@ func (s *sketchState) bucketize(p *sketch) {
 	values := buf[:copy(buf[:], s.values(p))]
 	s.drop(p)
 	*p = sketch{}
-	if len(values) == 0 {
-		return
-	}
-	sortFloats(values)
-	// The widest first: it spares growing the buckets one by one.
-	s.addBucket(p, values[len(values)-1])
-	for _, v := range values[:len(values)-1] {
+	for _, v := range values {
 		s.addBucket(p, v)
 	}
 }
@@ -161,7 +161,7 @@ func (s *sketchState) values(p *sketch) []float64 {
 	if p.n == 0 {
 		return nil
 	}
-	return s.raw.at(p.pos.ref, int(p.n))
+	return s.raw.at(p.pos.leaves, int(p.n))
 }
 
 // drop releases what the sketch holds outside its slot.
@@ -169,8 +169,8 @@ func (s *sketchState) drop(p *sketch) {
 	if p.n > rawMax {
 		s.buckets.drop(&p.pos)
 		s.buckets.drop(&p.neg)
-	} else if p.pos.ref != 0 {
-		s.raw.release(p.pos.ref, p.pos.class)
+	} else if p.pos.leaves != 0 {
+		s.raw.release(p.pos.leaves, p.pos.class)
 	}
 }
 
@@ -246,20 +246,18 @@ func (s *sketchState) ranked(p *sketch, rank uint64) (v float64, more bool) {
 		return p.max, false
 	}
 	last := rank+2 == p.n // the next rank is max, exactly
-	i, rank := s.buckets.seek(&p.neg, rank, true)
-	if i >= 0 {
-		v = -bucketValue(p.neg.lo + int32(i))
-		more = rank+1 < s.buckets.count(&p.neg, i)
-		return min(max(v, p.min), p.max), more && !last
+	i, rest, ok := s.buckets.seek(&p.neg, rank, true)
+	if ok {
+		return p.clamp(-bucketValue(i)), rest > 0 && !last
 	}
-	if rank < p.zeros {
-		return min(max(0, p.min), p.max), rank+1 < p.zeros && !last
+	if rank = rest; rank < p.zeros {
+		return p.clamp(0), rank+1 < p.zeros && !last
 	}
-	i, rank = s.buckets.seek(&p.pos, rank-p.zeros, false)
-	v = bucketValue(p.pos.lo + int32(i))
-	more = rank+1 < s.buckets.count(&p.pos, i)
-	return min(max(v, p.min), p.max), more && !last
+	i, rest, _ = s.buckets.seek(&p.pos, rank-p.zeros, false)
+	return p.clamp(bucketValue(i)), rest > 0 && !last
 }
+
+func (p *sketch) clamp(v float64) float64 { return min(max(v, p.min), p.max) }
 
 // sortFloats sorts a few values, which are often in order already.
 func sortFloats(v []float64) {

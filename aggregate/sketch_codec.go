@@ -2,12 +2,12 @@ package aggregate
 
 import (
 	"encoding/binary"
-	"math"
 )
 
 // The encoding is n; then, up to rawMax, the values in order; else min, max,
-// the zeros and the two sides, negative first. A side is its width, and unless
-// that is 0 its lowest index and the counts from there.
+// the zeros and the two sides, negative first. A side is
+// the number of its buckets in use, and of each the distance from the one before
+// it and the count.
 func (s *sketchState) append(dst []byte, slot uint32) []byte {
 	p := s.slab.at(slot)
 	dst = binary.AppendUvarint(dst, p.n)
@@ -25,14 +25,16 @@ func (s *sketchState) append(dst []byte, slot uint32) []byte {
 }
 
 func (s *bucketStore) append(dst []byte, b *side) []byte {
-	lo, hi := s.used(b)
-	if lo > hi {
-		return append(dst, 0)
+	n := 0
+	for range s.all(b) {
+		n++
 	}
-	dst = binary.AppendUvarint(dst, uint64(hi-lo+1))
-	dst = binary.AppendVarint(dst, int64(lo))
-	for i := lo; i <= hi; i++ {
-		dst = binary.AppendUvarint(dst, s.count(b, int(i-b.lo)))
+	dst = binary.AppendUvarint(dst, uint64(n))
+	before := int32(bucketIndexMin - 1)
+	for index, count := range s.all(b) {
+		dst = binary.AppendUvarint(dst, uint64(index-before))
+		dst = binary.AppendUvarint(dst, count)
+		before = index
 	}
 	return dst
 }
@@ -70,28 +72,23 @@ func (s *sketchState) load(slot uint32, d *decoder) {
 
 // load reads a side; take is told every count.
 func (s *bucketStore) load(b *side, d *decoder, take func(uint64)) {
-	width := d.count(1)
-	if width == 0 {
-		return
-	}
-	lo := d.varint()
-	if width > maxBuckets || lo < bucketIndexMin || lo+int64(width) > bucketIndexMax+1 {
-		d.fail("buckets %d to %d do not exist", lo, lo+int64(width)-1)
-		return
-	}
-	s.cover(b, int32(lo), int32(lo)+int32(width)-1)
-	for i := range width {
-		k := d.uvarint()
-		take(k)
+	index := int64(bucketIndexMin - 1)
+	for n := d.count(2); n > 0; n-- {
+		step, count := d.uvarint(), d.uvarint()
+		if step == 0 || step > bucketIndexMax-bucketIndexMin || index+int64(step) > bucketIndexMax || count == 0 {
+			d.fail("buckets are out of order, empty or impossible")
+		}
+		take(count)
 		if d.err != nil {
 			return
 		}
-		s.add(b, int(lo)-int(b.lo)+i, k)
+		index += int64(step)
+		s.add(b, int32(index), count)
 	}
 }
 
 // The least and the greatest index that a magnitude can have.
-var (
-	bucketIndexMin = int64(bucketOf(minIndexable))
-	bucketIndexMax = int64(bucketOf(math.MaxFloat64))
+const (
+	bucketIndexMin = -35768
+	bucketIndexMax = 35838
 )

@@ -3,6 +3,7 @@ package aggregate
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 )
 
 // The messages of DDSketch's protobuf, written by hand: they are few, and the
@@ -32,15 +33,16 @@ func appendSint32(dst []byte, field byte, v int32) []byte {
 // appendProto appends the sketch of a slot as a DDSketch message.
 func (s *sketchState) appendProto(dst []byte, slot uint32) []byte {
 	p := s.slab.at(slot)
-	dst = appendTag(dst, 1, wireBytes)
-	dst = append(dst, 9+2)
+	dst = append(appendTag(dst, 1, wireBytes), 9+2)
 	dst = appendDouble(dst, 1, gamma)
 	dst = append(appendTag(dst, 3, wireVarint), interpolationCubic)
 	if p.n <= rawMax {
 		return s.appendRawProto(dst, p)
 	}
-	dst = s.buckets.appendProto(dst, 2, &p.pos)
-	dst = s.buckets.appendProto(dst, 3, &p.neg)
+	s.found = s.buckets.list(s.found[:0], &p.pos)
+	dst = s.appendStore(dst, 2)
+	s.found = s.buckets.list(s.found[:0], &p.neg)
+	dst = s.appendStore(dst, 3)
 	return appendZeroCount(dst, p.zeros)
 }
 
@@ -51,65 +53,92 @@ func appendZeroCount(dst []byte, n uint64) []byte {
 	return appendDouble(dst, 4, float64(n))
 }
 
-// appendProto appends a side as a Store with contiguous counts.
-func (s *bucketStore) appendProto(dst []byte, field byte, b *side) []byte {
-	lo, hi := s.used(b)
-	if lo > hi {
-		return dst
-	}
-	n := int(hi-lo+1) * 8
-	var buf [16]byte
-	offset := appendSint32(buf[:0], 3, lo)
-	size := 1 + uvarintLen(n) + n + len(offset)
-	dst = binary.AppendUvarint(appendTag(dst, field, wireBytes), uint64(size))
-	dst = binary.AppendUvarint(appendTag(dst, 2, wireBytes), uint64(n))
-	for i := lo; i <= hi; i++ {
-		dst = appendFloat(dst, float64(s.count(b, int(i-b.lo))))
-	}
-	return append(dst, offset...)
-}
-
-// appendRawProto sorts raw values into buckets on the way. They may lie far
-// apart, so the stores are sparse.
+// appendRawProto sorts raw values into buckets on the way.
 func (s *sketchState) appendRawProto(dst []byte, p *sketch) []byte {
 	values := s.values(p)
 	sortFloats(values)
-	neg, pos := 0, len(values)
-	for neg < len(values) && values[neg] <= -minIndexable {
-		neg++
+	i, j := 0, len(values)
+	for i < len(values) && values[i] <= -minIndexable {
+		i++
 	}
-	for pos > neg && values[pos-1] >= minIndexable {
-		pos--
+	for j > i && values[j-1] >= minIndexable {
+		j--
 	}
-	dst = appendSparse(dst, 2, values[pos:])
-	dst = appendSparse(dst, 3, values[:neg])
-	return appendZeroCount(dst, uint64(pos-neg))
+	slices.Reverse(values[:i]) // by magnitude; the order means nothing
+	s.found = rawBuckets(s.found[:0], values[j:])
+	dst = s.appendStore(dst, 2)
+	s.found = rawBuckets(s.found[:0], values[:i])
+	dst = s.appendStore(dst, 3)
+	return appendZeroCount(dst, uint64(j-i))
 }
 
-// appendSparse appends sorted values of one sign as a Store with one entry a
-// bucket.
-func appendSparse(dst []byte, field byte, values []float64) []byte {
-	var buf [rawMax * 24]byte
-	store := buf[:0]
-	for i := 0; i < len(values); {
-		index, n := bucketOf(math.Abs(values[i])), 0
-		for i < len(values) && bucketOf(math.Abs(values[i])) == index {
-			i++
-			n++
+// bucket is a bucket in use and its count.
+type bucket struct {
+	index int32
+	count uint64
+}
+
+// rawBuckets appends the buckets of values, which are sorted by magnitude.
+func rawBuckets(dst []bucket, values []float64) []bucket {
+	for _, v := range values {
+		index := bucketOf(math.Abs(v))
+		if n := len(dst); n > 0 && dst[n-1].index == index {
+			dst[n-1].count++
+			continue
 		}
-		var entry [24]byte
-		e := appendDouble(appendSint32(entry[:0], 1, index), 2, float64(n))
-		store = append(appendTag(store, 1, wireBytes), byte(len(e)))
-		store = append(store, e...)
+		dst = append(dst, bucket{index, 1})
 	}
-	if len(store) == 0 {
+	return dst
+}
+
+// list appends the buckets of a side.
+func (s *bucketStore) list(dst []bucket, b *side) []bucket {
+	for index, n := range s.all(b) {
+		dst = append(dst, bucket{index, n})
+	}
+	return dst
+}
+
+// appendStore appends the buckets in s.found as a Store: contiguous, or sparse
+// where that is shorter.
+func (s *sketchState) appendStore(dst []byte, field byte) []byte {
+	if len(s.found) == 0 {
 		return dst
 	}
-	dst = binary.AppendUvarint(appendTag(dst, field, wireBytes), uint64(len(store)))
-	return append(dst, store...)
+	span := int(s.found[len(s.found)-1].index-s.found[0].index) + 1
+	if span <= 2*len(s.found) {
+		s.store = appendContiguous(s.store[:0], s.found, span)
+	} else {
+		s.store = appendSparse(s.store[:0], s.found)
+	}
+	dst = binary.AppendUvarint(appendTag(dst, field, wireBytes), uint64(len(s.store)))
+	return append(dst, s.store...)
 }
 
-func uvarintLen(n int) int {
+func appendContiguous(dst []byte, found []bucket, span int) []byte {
+	next := found[0].index
+	dst = appendSint32(dst, 3, next)
+	dst = binary.AppendUvarint(appendTag(dst, 2, wireBytes), uint64(span)*8)
+	for _, b := range found {
+		for ; next < b.index; next++ {
+			dst = appendFloat(dst, 0)
+		}
+		dst = appendFloat(dst, float64(b.count))
+		next++
+	}
+	return dst
+}
+
+func appendSparse(dst []byte, found []bucket) []byte {
+	for _, b := range found {
+		size := 1 + varintLen(b.index) + 9
+		dst = append(appendTag(dst, 1, wireBytes), byte(size))
+		dst = appendDouble(appendSint32(dst, 1, b.index), 2, float64(b.count))
+	}
+	return dst
+}
+
+func varintLen(v int32) int {
 	var buf [binary.MaxVarintLen64]byte
-	return binary.PutUvarint(buf[:], uint64(n))
+	return binary.PutVarint(buf[:], int64(v))
 }

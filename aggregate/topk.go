@@ -150,7 +150,10 @@ func (s *topState) place(p *top, hash uint64) int {
 // insert adds an entry whose hash is new.
 func (s *topState) insert(p *top, e topEntry) *topEntry {
 	if p.entries == 0 || int(p.n) == p.class.size() {
-		c := classOf(int(p.n) + 1)
+		c := class(0)
+		if p.entries != 0 {
+			c = p.class.grown()
+		}
 		ref := s.entries.alloc(c)
 		copy(s.entries.at(ref, int(p.n)), s.used(p))
 		if p.entries != 0 {

@@ -148,8 +148,9 @@ func (a *Aligned) WindowsPerEvent() int64 {
 	return a.per + 1
 }
 
-// Range is the first and the last event time for which the bounds of every
-// window that holds it fit into int64 nanoseconds.
+// Range is the first and the last event time that can be assigned: those for
+// which the bounds of all windows fit into int64 nanoseconds, and about a window
+// less, so that no sum on the way can overflow.
 func (a *Aligned) Range() (first, last int64) { return a.minT, a.maxT }
 
 // Pane returns the pane of an event time in Range, or false when t lies

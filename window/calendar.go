@@ -90,7 +90,12 @@ func firstInstant(local time.Time, loc *time.Location) time.Time {
 			return from // skipped: the clocks jumped over it
 		case till.IsZero() || at.Before(till):
 			return at
+		case till.After(t):
+			t = till
+		default:
+			// Beyond the table of transitions ZoneBounds may give bounds that
+			// end where they were asked for, at the turn of a year.
+			t = t.Add(time.Hour)
 		}
-		t = till
 	}
 }

@@ -334,6 +334,48 @@ func TestDepthLimit(t *testing.T) {
 	}
 }
 
+// Objects on the way to a field count too.
+func TestDepthOfWanted(t *testing.T) {
+	opt := unixT
+	opt.MaxDepth = 2
+	d := mustNew(t, fields("m.b.c"), opt)
+	b := decodeLines(d, `{"t":1,"m":{"b":1}}`+"\n"+`{"t":1,"m":{"b":{}}}`)
+	if b.N != 1 || len(b.Dead) != 1 || b.Dead[0].Reason != "depth" {
+		t.Errorf("%d rows, dead %+v", b.N, b.Dead)
+	}
+}
+
+func TestLargestRecord(t *testing.T) {
+	opt := unixT
+	opt.MaxRecordBytes = len(`{"t":1}`)
+	b := decodeLines(mustNew(t, fields("a"), opt), `{"t":1}`+"\r\n"+`{"t":12}`)
+	if b.N != 1 || len(b.Dead) != 1 || b.Dead[0].Reason != "too_large" {
+		t.Errorf("%d rows, dead %+v", b.N, b.Dead)
+	}
+}
+
+// A key that is expected but cut short must not be looked for beyond the view.
+func TestExpectedKeyIsCut(t *testing.T) {
+	key := `"` + strings.Repeat("k", maxKnownSize) + `":1}`
+	good := `{"t":1,` + key
+	d := mustNew(t, fields("a"), unixT)
+	for cut := range key {
+		b := decodeLines(d, good+"\n"+good[:len(good)-len(key)+cut])
+		if b.N != 1 || len(b.Dead) != 1 || b.Dead[0].Reason != "json" {
+			t.Errorf("cut after %d bytes: %d rows, dead %+v", cut, b.N, b.Dead)
+		}
+	}
+}
+
+func TestDuplicateAboveTheTime(t *testing.T) {
+	opt := unixT
+	opt.TimePath = []string{"at", "t"}
+	b := decodeLines(mustNew(t, fields("a"), opt), `{"at":{"t":1},"at":{}}`+"\n"+`{"at":{"t":1},"at":{"t":2}}`)
+	if b.N != 1 || b.Time[0] != 2 || len(b.Dead) != 1 || b.Dead[0].Reason != "no_time" {
+		t.Errorf("times %v, dead %+v", b.Time, b.Dead)
+	}
+}
+
 func TestHugeRecord(t *testing.T) {
 	d := mustNew(t, fields("a", "z"), unixT)
 	big := strings.Repeat("é\\n0123456789", 60_000)
@@ -351,10 +393,10 @@ func TestHugeRecord(t *testing.T) {
 func TestReuse(t *testing.T) {
 	d := mustNew(t, fields("a", "b"), unixT)
 	var b event.Batch
-	for _, n := range []int{3, 1000, 10_000, 1, 64, 65, 0} {
+	for round, n := range []int{3, 1000, 10_000, 1, 64, 65, 0} {
 		var text strings.Builder
 		for i := range n {
-			if i%2 == 0 {
+			if (i+round)%2 == 0 {
 				text.WriteString(`{"t":1,"a":"x","b":2}` + "\n")
 			} else {
 				text.WriteString(`{"t":1,"b":null}` + "\n")
@@ -369,10 +411,10 @@ func TestReuse(t *testing.T) {
 		for row := range n {
 			a, bb := b.Value(&b.Columns[0], row), b.Value(&b.Columns[1], row)
 			want := [2]event.Value{event.Text("x"), num(2)}
-			if row%2 == 1 {
+			if (row+round)%2 == 1 {
 				want = [2]event.Value{}
 			}
-			if a != want[0] || bb != want[1] {
+			if a != want[0] || bb != want[1] || a.Kind == event.Null && b.Columns[0].Str[row] != (event.Ref{}) {
 				t.Fatalf("row %d of %d: %+v %+v", row, n, a, bb)
 			}
 		}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -189,20 +191,23 @@ func fuzzDecoder(t testing.TB) *Decoder {
 	return mustNew(t, fuzzPaths, opt)
 }
 
+// seeds are where fuzzing begins.
+var seeds = []string{
+	`{}`, `[]`, `null`, `0`, `"x"`, `{"a":1}`, `{"t":1,"a":"x"}`, `{"a":{"a":1},"m":{"a":[1,2,{"a":null}],"b":{"c":true}}}`,
+	`{"m":{"a":1},"m":{}}`, `{"m":{"b":{"c":1}},"m":{"b":5}}`, `{"a":1,"\u0061":2,"a":3}`, `{"\u006d":{"\u0061":"\ud83c\udf89\ud83c\n"}}`,
+	`{"a":9007199254740993,"m":{"a":18446744073709551615,"b":{"c":-9223372036854775808}}}`,
+	`{"a":18446744073709551616,"m":{"a":-9223372036854775809}}`, `{"a":1e3,"m":{"a":12.0,"b":{"c":9007199254740993.0}}}`,
+	`{"a":9.007199254740993e15,"m":{"a":900719925474099300e-2}}`, `{"a":0.1,"m":{"a":1.7976931348623157e308}}`, `{"a":1e309}`, `{"a":-1e400,"a":1}`,
+	`{"a":0.30000000000000004,"m":{"a":123456789012345678901234567890.5}}`, `{"a":2.2250738585072011e-308,"m":{"a":5e-324}}`,
+	`{"a":-0,"m":{"a":-0.0e5}}`, `{"a":01}`, `{"a":1.}`, `{"a":.5}`, `{"a":1e}`, `{"a":-}`, `{"a":+1}`, `{"a":tru}`, `{"a":nul}`, `{"a":falsE}`,
+	`{"a":"` + "\x01" + `"}`, `{"a":"` + "\xff" + `"}`, `{"a":"\x"}`, `{"a":"\u12"}`, `{"a":"`, `{"a`, `{"a":1,}`, `{,}`, `{"a" 1}`, `{"a":1 "b":2}`, `[1,]`, `[,]`,
+	` { "a" : [ ] , "m" : { } , "t" : 5 } `, `{"é":"日本語の長い文字列","a-rather-long-name-of-a-field":12,"a-rather-long-name-of-a-fielD":13}`,
+	`{"t":"17.5","a":"12345678\"1234567"}`, `{"t":-0.5}`, `{"t":1e18}`, `{"t":9223372036854775807}`, `{"t":-9223372036854775808}`, `{"t":9223372036854775808}`,
+	`{"a":1} x`, `{"a":1}}`, strings.Repeat("[", 200) + strings.Repeat("]", 200), strings.Repeat(`{"m":`, 300) + "1" + strings.Repeat("}", 300),
+}
+
 func FuzzDecode(f *testing.F) {
-	for _, s := range []string{
-		`{}`, `[]`, `null`, `0`, `"x"`, `{"a":1}`, `{"t":1,"a":"x"}`, `{"a":{"a":1},"m":{"a":[1,2,{"a":null}],"b":{"c":true}}}`,
-		`{"m":{"a":1},"m":{}}`, `{"m":{"b":{"c":1}},"m":{"b":5}}`, `{"a":1,"\u0061":2,"a":3}`, `{"\u006d":{"\u0061":"\ud83c\udf89\ud83c\n"}}`,
-		`{"a":9007199254740993,"m":{"a":18446744073709551615,"b":{"c":-9223372036854775808}}}`,
-		`{"a":18446744073709551616,"m":{"a":-9223372036854775809}}`, `{"a":1e3,"m":{"a":12.0,"b":{"c":9007199254740993.0}}}`,
-		`{"a":9.007199254740993e15,"m":{"a":900719925474099300e-2}}`, `{"a":0.1,"m":{"a":1.7976931348623157e308}}`, `{"a":1e309}`, `{"a":-1e400,"a":1}`,
-		`{"a":0.30000000000000004,"m":{"a":123456789012345678901234567890.5}}`, `{"a":2.2250738585072011e-308,"m":{"a":5e-324}}`,
-		`{"a":-0,"m":{"a":-0.0e5}}`, `{"a":01}`, `{"a":1.}`, `{"a":.5}`, `{"a":1e}`, `{"a":-}`, `{"a":+1}`, `{"a":tru}`, `{"a":nul}`, `{"a":falsE}`,
-		`{"a":"` + "\x01" + `"}`, `{"a":"` + "\xff" + `"}`, `{"a":"\x"}`, `{"a":"\u12"}`, `{"a":"`, `{"a`, `{"a":1,}`, `{,}`, `{"a" 1}`, `{"a":1 "b":2}`, `[1,]`, `[,]`,
-		` { "a" : [ ] , "m" : { } , "t" : 5 } `, `{"é":"日本語の長い文字列","a-rather-long-name-of-a-field":12,"a-rather-long-name-of-a-fielD":13}`,
-		`{"t":"17.5","a":"12345678\"1234567"}`, `{"t":-0.5}`, `{"t":1e18}`, `{"t":9223372036854775807}`, `{"t":-9223372036854775808}`, `{"t":9223372036854775808}`,
-		`{"a":1} x`, `{"a":1}}`, strings.Repeat("[", 200) + strings.Repeat("]", 200), strings.Repeat(`{"m":`, 300) + "1" + strings.Repeat("}", 300),
-	} {
+	for _, s := range seeds {
 		f.Add(s)
 	}
 	warm := fuzzDecoder(f)
@@ -226,6 +231,34 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Seeds with some bytes changed, so that every test run does a little fuzzing.
+func TestMutations(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	d := fuzzDecoder(t)
+	const alphabet = "\"\"\\{}[],:.eE+-0123456789 \t\x00\x1f\x7f\x80\xc3\xa9\xffabcdefnrtu"
+	for range 30_000 {
+		s := []byte(seeds[r.IntN(len(seeds))])
+		for range 1 + r.IntN(3) {
+			at := r.IntN(len(s) + 1)
+			c := alphabet[r.IntN(len(alphabet))]
+			switch r.IntN(3) {
+			case 0:
+				s = slices.Insert(s, at, c)
+			case 1:
+				s = slices.Delete(s, min(at, max(len(s)-1, 0)), min(at+1, len(s)))
+			default:
+				copy(s[min(at, len(s)):], []byte{c})
+			}
+		}
+		if isBlank(s) {
+			continue
+		}
+		if err := compare(d, decodeSpan(d, string(s), "\n0123456789012345"), string(s)); err != nil {
+			t.Fatalf("%q: %v", s, err)
+		}
+	}
 }
 
 // Streams whose keys come, go, repeat and change order: whatever the decoder

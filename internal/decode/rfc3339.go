@@ -68,7 +68,7 @@ func (c *dateCache) readAny(s []byte) (int64, timeStatus) {
 		return 0, timeMalformed
 	}
 	day := daysSince1970(f.year, f.month, f.day)
-	if s[dateSize-1] == 'T' && day < maxCachedDay && day > -maxCachedDay {
+	if day < maxCachedDay && day > -maxCachedDay {
 		*c = dateCache{head: load(s, 0), tail: load(s, dateSize-8), day: day * 86400e9, valid: true}
 	}
 	sec := day*86400 + int64(f.hour*3600+f.minute*60+f.second-f.offset)

@@ -14,9 +14,10 @@ const (
 )
 
 // special marks the first byte of w that is a quote, a backslash, a control
-// character or not ASCII.
+// character or not ASCII: of the last, one of the first two terms keeps the
+// high bit.
 func special(w uint64) uint64 {
-	return (((w ^ low*'"') - low) | ((w ^ low*'\\') - low) | (w - low*' ') | w) & high
+	return (((w ^ low*'"') - low) | ((w ^ low*'\\') - low) | (w - low*' ')) & high
 }
 
 // specialASCII is special without the bytes beyond ASCII.

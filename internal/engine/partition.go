@@ -48,11 +48,12 @@ type work struct {
 type mark uint8
 
 const (
-	noMark    mark = iota
-	flushMark      // what is combined must not wait longer
-	idleMark       // nothing to read for the idle timeout
-	endMark        // the partition has ended
-	stopMark       // the run stops: flush, and leave the watermark alone
+	noMark      mark = iota
+	flushMark        // what is combined must not wait longer
+	releaseMark      // batches that wait for a flush are needed
+	idleMark         // nothing to read for the idle timeout
+	endMark          // the partition has ended
+	stopMark         // the run stops: flush, and leave the watermark alone
 )
 
 // deliver puts a prepared work item into the partition's order and handles all

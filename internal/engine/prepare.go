@@ -25,6 +25,7 @@ type preparer struct {
 	computed  []*expr.Program
 	where     []*expr.Program // by query; nil passes all
 	all       []int32         // scratch: every row
+	kept      []int32         // scratch: the rows that no operator dropped
 	refused   []refusal
 	ledgers   []*ledger
 	// first and last are the least and the greatest time of the batch.
@@ -122,16 +123,14 @@ func (p *preparer) selectRows(i int, q *plan.Query, b *exchange.Shared) {
 
 // rows lists the rows that no operator dropped.
 func (p *preparer) rows(b *event.Batch) []int32 {
-	if b.Drop != nil {
-		p.all = p.all[:0]
+	if len(b.Drop) > 0 {
+		p.kept = p.kept[:0]
 		for i := range b.N {
 			if !b.Drop[i] {
-				p.all = append(p.all, int32(i))
+				p.kept = append(p.kept, int32(i))
 			}
 		}
-		rows := p.all
-		p.all = nil // no longer the numbers in a row
-		return rows
+		return p.kept
 	}
 	for i := len(p.all); i < b.N; i++ {
 		p.all = append(p.all, int32(i))

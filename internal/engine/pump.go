@@ -176,11 +176,9 @@ func (r *Runner) pump(soft, hard context.Context, p *partition) error {
 // no longer holds the others back.
 func (r *Runner) read(soft, hard context.Context, p *partition) (*work, error) {
 	r.waitAligned(soft, hard, p)
-	var w *work
-	select {
-	case w = <-p.free:
-	case <-soft.Done():
-		return nil, soft.Err()
+	w, err := r.freeWork(soft, hard, p)
+	if err != nil {
+		return nil, err
 	}
 	w.chunk.Reset()
 	w.mark = noMark
@@ -200,6 +198,23 @@ func (r *Runner) read(soft, hard context.Context, p *partition) (*work, error) {
 		r.mark(hard, p, wait.mark)
 	}
 	return w, p.part.Read(soft, &w.chunk)
+}
+
+// freeWork returns a work item to fill. When all are in use, batches that wait
+// for the next flush are flushed, so that the shards give them back.
+func (r *Runner) freeWork(soft, hard context.Context, p *partition) (*work, error) {
+	select {
+	case w := <-p.free:
+		return w, nil
+	default:
+	}
+	r.mark(hard, p, releaseMark)
+	select {
+	case w := <-p.free:
+		return w, nil
+	case <-soft.Done():
+		return nil, soft.Err()
+	}
 }
 
 // waitAligned pauses a partition that is too far ahead of the slowest.

@@ -179,6 +179,10 @@ func (r *Runner) handle(hard context.Context, p *partition, w *work) {
 		r.combine(hard, p, w)
 	case flushMark, stopMark:
 		r.flush(hard, p)
+	case releaseMark:
+		if _, batches := p.combiner.size(); batches > 0 {
+			r.flush(hard, p)
+		}
 	case idleMark:
 		r.flush(hard, p)
 		p.idle = true

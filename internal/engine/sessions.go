@@ -37,13 +37,15 @@ type session struct {
 	start, end int64
 	// identity is the start at the first firing; it survives growth.
 	identity int64
-	count    uint64
-	key      uint32
-	next     int32
-	slot     uint32
-	firing   uint32
-	gen      uint32
-	flags    sessionFlags
+	// firedStart and firedEnd are the bounds of the last row.
+	firedStart, firedEnd int64
+	count                uint64
+	key                  uint32
+	next                 int32
+	slot                 uint32
+	firing               uint32
+	gen                  uint32
+	flags                sessionFlags
 	// retracts are the fired sessions this one absorbed since it last fired.
 	retracts []firing
 }
@@ -212,7 +214,7 @@ func (m *sessions) absorb(s *session, i int32) {
 		s.retracts = append(s.retracts, o.retracts...)
 		if o.flags&sessionFired != 0 {
 			s.retracts = append(s.retracts, firing{
-				start: o.start, end: o.end, identity: o.identity, timing: result.Retract, number: o.firing,
+				start: o.firedStart, end: o.firedEnd, identity: o.identity, timing: result.Retract, number: o.firing,
 			})
 		}
 	}
@@ -272,6 +274,7 @@ func (m *sessions) fire(i int32, timing result.Timing) {
 		timing: timing, number: s.firing, watermark: m.now,
 	}, m.comp, s.slot)
 	s.firing++
+	s.firedStart, s.firedEnd = s.start, s.end
 	s.flags &^= sessionHasNew
 	if m.discarding() {
 		m.comp.Reset(s.slot)

@@ -120,7 +120,10 @@ type extreme struct {
 }
 
 func (e *extreme) compute(b *event.Batch, rows []int32, out *event.Column) {
-	copyRows(out, e.args[0].load(b, rows), rows)
+	x := e.args[0].load(b, rows)
+	for _, r := range rows {
+		out.Kind[r], out.Num[r] = x.Kind[r], x.Num[r]
+	}
 	for i := range e.args[1:] {
 		y := e.args[i+1].load(b, rows)
 		calculate(e.op, out.Num, y.Num, out.Num, rows)

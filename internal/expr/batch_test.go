@@ -22,7 +22,7 @@ func newBatch(rows [][]event.Value, uses []Use) *event.Batch {
 				c.Num = append(c.Num, row[i].Num)
 			}
 			if uses[i].Text {
-				c.Str = append(c.Str, addText(b, row[i].Str, j%2 == 0))
+				c.Str = append(c.Str, addText(b, row[i].Str, j%8 == 7))
 			}
 		}
 	}

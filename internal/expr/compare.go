@@ -3,6 +3,7 @@ package expr
 import (
 	"bytes"
 	"cmp"
+	"math"
 	"strconv"
 
 	"github.com/llm-optimizer/processor/event"
@@ -18,13 +19,14 @@ type equalText struct {
 func (f *equalText) keep(b *event.Batch, rows, dst []int32) []int32 {
 	c := f.x.load(b, rows)
 	dst, k := room(dst, rows)
+	kind, str := c.Kind, c.Str
 	text, not := f.text, f.not
 	for _, r := range rows {
 		dst[k] = r
-		if c.Kind[r] != event.String {
+		if kind[r] != event.String {
 			continue
 		}
-		ref := c.Str[r]
+		ref := str[r]
 		k += bit((int(ref.Len) == len(text) && string(b.Bytes(ref)) == text) != not)
 	}
 	return dst[:k]
@@ -59,14 +61,34 @@ func (f *compareNumber) keep(b *event.Batch, rows, dst []int32) []int32 {
 	c := f.x.load(b, rows)
 	dst, k := room(dst, rows)
 	kind, num := c.Kind, c.Num
-	number := f.number
-	lt, eq, gt := int(f.order&less), int(f.order&equal)>>1, int(f.order&greater)>>2
+	low, high, outside := f.order.interval(f.number)
 	for _, r := range rows {
 		dst[k] = r
 		v := num[r]
-		k += (bit(v < number)&lt | bit(v == number)&eq | bit(v > number)&gt) & bit(kind[r].IsNumber())
+		inside := bit(v >= low) & bit(v <= high)
+		k += (inside ^ outside) & bit(kind[r]-event.Number <= event.Integer-event.Number)
 	}
 	return dst[:k]
+}
+
+// interval is where a comparison with v is true: from low to high, or, when
+// outside is 1, everywhere else.
+func (o order) interval(v float64) (low, high float64, outside int) {
+	inf := math.Inf(1)
+	switch o {
+	case less:
+		return -inf, math.Nextafter(v, -inf), 0
+	case lessEqual:
+		return -inf, v, 0
+	case greater:
+		return math.Nextafter(v, inf), inf, 0
+	case greaterEqual:
+		return v, inf, 0
+	case equal:
+		return v, v, 0
+	default:
+		return v, v, 1
+	}
 }
 
 // compare is any comparison of two values.

@@ -199,14 +199,12 @@ func (c *converter) binary(n *ast.BinaryNode, depth int) (*node, error) {
 // comparison makes == and != with the literal null a question of their own.
 func comparison(o order, x, y *node) *node {
 	isNull := func(n *node) bool { return n.op == opLiteral && n.lit.Kind == event.Null }
-	if isNull(x) {
-		x, y, o = y, x, o.flip()
-	}
-	if isNull(y) && o == equal {
-		return unary(opIsNull, x)
-	}
-	if isNull(y) && o == notEqual {
-		return unary(opNotNull, x)
+	question, asks := map[order]op{equal: opIsNull, notEqual: opNotNull}[o]
+	switch {
+	case asks && isNull(y):
+		return unary(question, x)
+	case asks && isNull(x):
+		return unary(question, y)
 	}
 	return &node{op: opCompare, order: o, args: []*node{x, y}}
 }

@@ -39,4 +39,13 @@
 // first two are null for null and Invalid for a wrong type.
 //
 // An object or array is not null, but otherwise a wrong type everywhere.
+//
+// An expression has at most 10,000 characters and operands at most 100 deep.
+//
+// # Aggregates
+//
+// An aggregate is a function and its argument, optionally followed by where
+// and a condition: count(), count(error != null), sum(cost), p95(latency_ms),
+// percentile(latency_ms, 99.5), top_k(model, 5), avg(latency_ms) where
+// status == "ok".
 package expr

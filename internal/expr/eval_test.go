@@ -90,6 +90,8 @@ func TestEval(t *testing.T) {
 		{`a < b`, values{event.Int(-math.MaxInt64), event.Int(1 - math.MaxInt64)}, yes},
 		{`a < b`, values{unsigned(math.MaxUint64), num(1 << 64)}, yes},
 		{`a > b`, values{unsigned(math.MaxUint64), event.Int(math.MaxInt64)}, yes},
+		// The nearest float64 is 2^60 for both; its shortest digits would be wrong.
+		{`a < b`, values{num(1 << 60), event.Int(1<<60 + 14)}, yes},
 		{`a in [9007199254740993]`, values{event.Int(9007199254740993)}, yes},
 		{`a in [9007199254740992]`, values{event.Int(9007199254740993)}, no},
 
@@ -213,6 +215,8 @@ func TestEval(t *testing.T) {
 
 		// Functions.
 		{`lower(a)`, values{event.Text("GPT-4Ä")}, event.Text("gpt-4ä")},
+		{`lower(a)`, values{event.Text("@AZ[`az{ xY")}, event.Text("@az[`az{ xy")},
+		{`upper(a)`, values{event.Text("@AZ[`az{ xY")}, event.Text("@AZ[`AZ{ XY")},
 		{`lower(a)`, values{event.Text("done")}, event.Text("done")},
 		{`upper(a)`, values{event.Text("straße ı")}, event.Text("STRAßE I")}, // letter by letter
 		{`upper(a)`, values{num(1)}, invalid},
@@ -285,6 +289,32 @@ func TestEvalWithoutText(t *testing.T) {
 	mustCompile(t, e, useNumeric).Eval(b, &out)
 	if out.Kind[0] != event.String || out.Num[1] != 3 || len(out.Str) != 0 || len(b.Extra) != extra {
 		t.Errorf("got %+v and %d bytes of Extra, want a String, 3, no text, and %d", out, len(b.Extra), extra)
+	}
+}
+
+func TestEvalGivesScratchBack(t *testing.T) {
+	e := mustParse(t, `len(a + b)`)
+	b := newBatch([][]event.Value{{event.Text("x"), event.Text("y"), null, null}}, usesByField(e, useNumeric))
+	extra := len(b.Extra)
+	var out event.Column
+	mustCompile(t, e, useNumeric).Eval(b, &out)
+	if out.Num[0] != 2 || len(b.Extra) != extra {
+		t.Errorf("got %v and %d bytes of Extra, want 2 and %d", out.Num, len(b.Extra), extra)
+	}
+}
+
+func TestChoicesByRow(t *testing.T) {
+	rows := [][]event.Value{{num(1), yes, null, null}, {null, num(2), null, null}, {null, null, num(3), null}, {}}
+	rows[3] = make([]event.Value, len(fields))
+	for src, want := range map[string][]event.Value{
+		`coalesce(a, b, c)`:        {num(1), num(2), num(3), null},
+		`coalesce(a, b, c, "d")`:   {num(1), num(2), num(3), event.Text("d")},
+		`b ? a + 1 : c`:            {num(2), null, num(3), null},
+		`a == null ? c : upper(b)`: {invalid, null, num(3), null},
+	} {
+		if got := evalRows(t, mustParse(t, src), rows, useBoth); !slices.Equal(got, want) {
+			t.Errorf("%s: got %+v, want %+v", src, got, want)
+		}
 	}
 }
 

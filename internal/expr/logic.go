@@ -54,14 +54,18 @@ func (f *not) keep(b *event.Batch, rows, dst []int32) []int32 {
 // subtract appends the rows that are not among some, which are a part of them
 // in the same order.
 func subtract(rows, some, dst []int32) []int32 {
+	dst, k := room(dst, rows)
+	i := 0
 	for _, r := range rows {
-		if len(some) > 0 && some[0] == r {
-			some = some[1:]
-			continue
+		same := 0
+		if i < len(some) {
+			same = bit(some[i] == r)
 		}
-		dst = append(dst, r)
+		dst[k] = r
+		i += same
+		k += 1 - same
 	}
-	return dst
+	return dst[:k]
 }
 
 // nullness is x == null, or x != null.

@@ -91,7 +91,7 @@ var unsupported = map[string]string{
 	"::":  ":: is not supported: write function(argument)",
 	"#":   "closures are not supported: an expression reads the fields of one event",
 	";":   "an expression has one part: remove the semicolon",
-	"{":   "objects and closures are not supported: an expression gives one scalar",
+	"{":   "braces are not supported: write cond ? a : b to choose; objects and closures there are none",
 	"let": `let is not supported: use a computed field, or write $env["let"] for a field of that name`,
 }
 

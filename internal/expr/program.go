@@ -47,9 +47,9 @@ func (p *Program) Clone() *Program { return newProgram(p.expr, p.columns, p.want
 func (p *Program) String() string { return p.expr.text }
 
 // Eval computes all rows of the batch: it fills out.Kind, and Num and Str as
-// wanted at Compile; what a row's kind does not use is left zero. Text goes to
-// b.Extra; without room for it (event.MaxBatchBytes) the value is Invalid. out
-// must not be a column that the expression reads.
+// wanted at Compile, which are zero where a computed row's kind has no use for
+// them. Text goes to b.Extra; without room for it (event.MaxBatchBytes) the
+// value is Invalid. out must not be a column that the expression reads.
 func (p *Program) Eval(b *event.Batch, out *event.Column) {
 	p.rows = AllRows(b.N, p.rows)
 	extra := len(b.Extra)

@@ -23,6 +23,9 @@ func (p *plus) compute(b *event.Batch, rows []int32, out *event.Column) {
 			continue
 		}
 		out.Kind[r] = numberKind(x.Kind[r], y.Kind[r], &out.Num[r])
+		if len(out.Str) > 0 {
+			out.Str[r] = event.Ref{}
+		}
 	}
 }
 
@@ -37,6 +40,9 @@ func (c *concat) compute(b *event.Batch, rows []int32, out *event.Column) {
 			continue
 		}
 		out.Kind[r] = wrongKind(x.Kind[r], y.Kind[r])
+		if len(out.Str) > 0 {
+			out.Str[r] = event.Ref{}
+		}
 	}
 }
 
@@ -55,6 +61,7 @@ func join(b *event.Batch, x, y *event.Column, r int32, out *event.Column) event.
 	}
 	left, right := b.Bytes(x.Str[r]), b.Bytes(y.Str[r])
 	if !hasRoom(b, len(left)+len(right)) {
+		out.Str[r] = event.Ref{}
 		return event.Invalid
 	}
 	from := len(b.Extra)
@@ -76,7 +83,7 @@ func (l *letters) compute(b *event.Batch, rows []int32, out *event.Column) {
 	x := l.x.load(b, rows)
 	for _, r := range rows {
 		if x.Kind[r] != event.String {
-			out.Kind[r] = wrongKind(x.Kind[r], x.Kind[r])
+			out.Kind[r], out.Str[r] = wrongKind(x.Kind[r], x.Kind[r]), event.Ref{}
 			continue
 		}
 		out.Kind[r], out.Str[r] = l.convert(b, x.Str[r])
@@ -86,11 +93,11 @@ func (l *letters) compute(b *event.Batch, rows []int32, out *event.Column) {
 // convert leaves text that is as it should be where it is.
 func (l *letters) convert(b *event.Batch, ref event.Ref) (event.Kind, event.Ref) {
 	text := b.Bytes(ref)
-	start := 0
-	for start < len(text) && l.isDone(text[start]) {
-		start++
+	done := 0
+	for done < len(text) && l.isDone(text[done]) {
+		done++
 	}
-	if start == len(text) {
+	if done == len(text) {
 		return event.String, ref
 	}
 	// A letter's other case takes at most 3 bytes where it took 2.
@@ -98,10 +105,32 @@ func (l *letters) convert(b *event.Batch, ref event.Ref) (event.Kind, event.Ref)
 		return event.Invalid, event.Ref{}
 	}
 	from := len(b.Extra)
-	out := append(b.Extra, text[:start]...)
-	for rest := text[start:]; len(rest) > 0; {
-		c, n := utf8.DecodeRune(rest)
-		rest = rest[n:]
+	b.Extra = l.appendRest(append(b.Extra, text[:done]...), text[done:])
+	return event.String, b.ExtraFrom(from)
+}
+
+// appendRest appends text in the other case, ASCII byte by byte.
+func (l *letters) appendRest(out, text []byte) []byte {
+	first := byte('A')
+	if l.upper {
+		first = 'a'
+	}
+	for i, c := range text {
+		if c >= utf8.RuneSelf {
+			return l.appendRunes(out, text[i:])
+		}
+		if c-first < 26 {
+			c ^= 'a' - 'A'
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func (l *letters) appendRunes(out, text []byte) []byte {
+	for len(text) > 0 {
+		c, n := utf8.DecodeRune(text)
+		text = text[n:]
 		if l.upper {
 			c = unicode.ToUpper(c)
 		} else {
@@ -109,8 +138,7 @@ func (l *letters) convert(b *event.Batch, ref event.Ref) (event.Kind, event.Ref)
 		}
 		out = utf8.AppendRune(out, c)
 	}
-	b.Extra = out
-	return event.String, b.ExtraFrom(from)
+	return out
 }
 
 // isDone reports whether a byte is ASCII and has no other case to go to.
