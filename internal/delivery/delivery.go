@@ -38,7 +38,6 @@ type Delivery struct {
 	// failed is told the first error of each lane.
 	failed func(error)
 	wg     sync.WaitGroup
-	opened int
 }
 
 type lane struct {

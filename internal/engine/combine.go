@@ -36,7 +36,6 @@ type combineQuery struct {
 	// firesAt is the watermark at which the first window of the pane fires,
 	// diesAt that at which its last one is past the lateness.
 	firesAt, diesAt int64
-	outOfRange      bool
 
 	partials []*exchange.Partials // by shard; nil without any
 	rows     [][]exchange.Rows    // by shard, one for each batch

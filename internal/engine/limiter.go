@@ -59,7 +59,7 @@ func (l *limiter) admit(q *plan.Query, hash uint64, key []byte, exists bool) (ui
 	if l == nil || exists {
 		return hash, key, false
 	}
-	why := ""
+	var why string
 	switch _, known := l.live[string(key)]; {
 	case l.limits.Keys > 0 && !known && len(l.live) >= l.limits.Keys:
 		why = fmt.Sprintf("query %s has %d live keys (limits.keys)", q.Def.Name, len(l.live))

@@ -79,9 +79,9 @@ func newPanes(m mergeQuery) *panes {
 func (m *panes) partials(p *exchange.Partials) {
 	for i := range p.Table.Len() {
 		m.enter(p.Table.Pane(i))
+		hash, key := m.entry(p.Table.Hash(i), p.Table.Key(i))
 		for l := range m.levels {
-			b := m.bucket(l)
-			m.dst = append(m.dst, b.cells[m.cell(b, p.Table.Hash(i), p.Table.Key(i))].slot)
+			m.dst = append(m.dst, m.slot(m.bucket(l), hash, key))
 			m.src = append(m.src, p.Slots[i])
 		}
 		m.countOver(p.Comp.Events(p.Slots[i]))
@@ -103,9 +103,9 @@ func (m *panes) rows(r exchange.Rows, from, to int, others int64) {
 		hash, key := sel.Hash[at], sel.Key(int(at))
 		firstEnd := m.assigner.Window(m.pane.First).End
 		if whole := met < m.diesAt(firstEnd); whole {
+			hash, key = m.entry(hash, key)
 			for l := range m.levels {
-				b := m.bucket(l)
-				m.add(b.cells[m.cell(b, hash, key)].slot, row)
+				m.add(m.slot(m.bucket(l), hash, key), row)
 			}
 			m.countOver(1)
 			if m.now < closesAt(firstEnd) {
@@ -189,17 +189,27 @@ func (m *panes) schedule(w int64) *slidingWindow {
 	return s
 }
 
-// cell returns the number of a key's cell in a pane, new if need be.
-func (m *panes) cell(b *bucket, hash uint64, key []byte) int {
-	if m.limit != nil {
-		hash, key = m.admit(b, hash, key)
+// entry is the key under which the present pane counts an event: its own or,
+// over a limit, that of the overflow group.
+func (m *panes) entry(hash uint64, key []byte) (uint64, []byte) {
+	if m.limit == nil {
+		return hash, key
 	}
+	b := m.bucket(0)
+	hash, key = m.admit(b, hash, key)
+	if b.keys.Find(hash, 0, key) < 0 {
+		m.limit.opened(key)
+	}
+	return hash, key
+}
+
+// slot returns a key's accumulators in a bucket, new if need be.
+func (m *panes) slot(b *bucket, hash uint64, key []byte) uint32 {
 	i, isNew := b.keys.Put(hash, 0, key)
 	if isNew {
 		b.cells = append(b.cells, cell{slot: m.comp.Alloc()})
-		m.limit.opened(key)
 	}
-	return i
+	return b.cells[i].slot
 }
 
 // own returns the bucket of a window's own cells.
@@ -379,7 +389,9 @@ func (m *panes) forget(s *slidingWindow) {
 func (m *panes) purge(l int, b *bucket) {
 	for i := range b.cells {
 		m.comp.Free(b.cells[i].slot)
-		m.limit.closed(b.keys.Key(i))
+		if l == 0 {
+			m.limit.closed(b.keys.Key(i))
+		}
 	}
 	lv := &m.levels[l]
 	delete(lv.buckets, b.index)

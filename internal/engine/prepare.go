@@ -181,15 +181,15 @@ func timeRange(times []int64) (first, last int64) {
 }
 
 var (
-	badNumber = [...]bool{event.False: true, event.True: true, event.String: true, event.Composite: true, event.Invalid: true}
-	badScalar = [...]bool{event.Composite: true, event.Invalid: true}
+	badNumber = [event.Invalid + 1]bool{event.False: true, event.True: true, event.String: true, event.Composite: true, event.Invalid: true}
+	badScalar = [event.Invalid + 1]bool{event.Composite: true, event.Invalid: true}
 )
 
-func badKinds(numeric bool) *[8]bool {
+func badKinds(numeric bool) *[event.Invalid + 1]bool {
 	if numeric {
-		return (*[8]bool)(&badNumber)
+		return &badNumber
 	}
-	return (*[8]bool)(&badScalar)
+	return &badScalar
 }
 
 func (p *preparer) dropRefused(sel *exchange.Selection, refused []refusal) {

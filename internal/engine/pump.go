@@ -135,10 +135,9 @@ func (r *Runner) discover(soft context.Context, start func(*partition)) {
 
 // pump reads one partition to its end.
 func (r *Runner) pump(soft, hard context.Context, p *partition) error {
-	if err := p.part.Open(soft, 0); err != nil {
-		if soft.Err() != nil {
-			return nil
-		}
+	if err := p.part.Open(soft, 0); soft.Err() != nil {
+		return p.part.Close() // stopped before it began
+	} else if err != nil {
 		return fmt.Errorf("opening %s: %w", originName(&p.origin), err)
 	}
 	r.mu.Lock()
