@@ -151,17 +151,18 @@ func (r *Runner) pump(soft, hard context.Context, p *partition) error {
 	}
 	for {
 		w, err := r.read(soft, hard, p)
+		if err == nil {
+			r.submit(hard, w)
+			continue
+		}
+		if soft.Err() != nil {
+			break // a signal beats the end of the input
+		}
 		if errors.Is(err, io.EOF) {
 			end = endMark
 			break
 		}
-		if soft.Err() != nil {
-			break
-		}
-		if err != nil {
-			return errors.Join(fmt.Errorf("reading %s: %w", originName(&p.origin), err), p.part.Close())
-		}
-		r.submit(hard, w)
+		return errors.Join(fmt.Errorf("reading %s: %w", originName(&p.origin), err), p.part.Close())
 	}
 	r.mark(hard, p, end)
 	if err := p.part.Close(); err != nil {
