@@ -100,15 +100,21 @@ func (v Value) AppendJSON(dst []byte) []byte {
 	}
 }
 
-// AppendFloat appends f as the shortest JSON number that reads back as f:
-// integers below 1e21 without an exponent, as ECMAScript does. NaN and the
+// AppendFloat appends f as a JSON number that reads back as f: integers in the
+// range of int64 and uint64 with all their digits, as keys may be ids, others
+// with the fewest digits, without an exponent below 1e21. NaN and the
 // infinities are written as null.
 func AppendFloat(dst []byte, f float64) []byte {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return append(dst, "null"...)
 	}
-	if f == math.Trunc(f) && math.Abs(f) < 1<<53 {
-		return strconv.AppendInt(dst, int64(f), 10)
+	if f == math.Trunc(f) {
+		switch {
+		case f >= -1<<63 && f < 1<<63:
+			return strconv.AppendInt(dst, int64(f), 10)
+		case f > 0 && f < 1<<64:
+			return strconv.AppendUint(dst, uint64(f), 10)
+		}
 	}
 	format := byte('f')
 	if a := math.Abs(f); a < 1e-6 || a >= 1e21 {
