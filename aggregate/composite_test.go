@@ -16,6 +16,7 @@ func TestDescribe(t *testing.T) {
 		Percentile("a", 50), Percentile("a", 99.9), Sum("b"), CountOf("b"), CountOf("c"), CountOf("c"),
 		Avg("a").If("ok"), Count().If("ok"), Rate().If("ok"), comparison,
 		TopK("c", 10), TopK("c", 3), Distinct("c"), First("c"), Last("c"), customSpec("c"), customSpec("c"),
+		Sum("a").As("again"),
 	}
 	columns := map[string]int{"": -1, "a": 0, "b": 1, "c": 2, "x > 1": 3}
 	inputs := make([]Input, len(specs))
@@ -153,6 +154,29 @@ func TestManySlots(t *testing.T) {
 	}
 }
 
+// TestClear empties slots on all pages, and forgets which were free.
+func TestClear(t *testing.T) {
+	c := everything(t)
+	_, cols, rows := traffic(600)
+	for range 600 {
+		c.Alloc()
+	}
+	empty := string(c.AppendState(nil, 0))
+	for range 2 {
+		c.Update(rows, cols)
+		c.Free(3)
+		c.Clear()
+		for i := range uint32(600) {
+			if slot := c.Alloc(); slot != i {
+				t.Fatalf("slot %d, want %d", slot, i)
+			}
+			if string(c.AppendState(nil, i)) != empty {
+				t.Fatalf("slot %d is not empty", i)
+			}
+		}
+	}
+}
+
 func TestSteadyStateAllocatesNothing(t *testing.T) {
 	c := everything(t)
 	_, cols, rows := traffic(50)
@@ -187,6 +211,28 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	values = w.Values(values, slot, Window{})
 	if n := testing.AllocsPerRun(20, func() { values = w.Values(values[:0], slot, Window{}) }); n > 0 {
 		t.Errorf("%v allocations for numeric values", n)
+	}
+}
+
+// TestFreeReleasesMemory: slots that come and go need no more than those that
+// stay.
+func TestFreeReleasesMemory(t *testing.T) {
+	_, cols, rows := traffic(1)
+	for _, f := range families {
+		c := composite(t, []Spec{f.spec}, []Input{{f.column, -1}})
+		fill := func(n int) {
+			slot := c.Alloc()
+			c.Update(into(rows.Batch, slot, 0, n), cols)
+			c.Free(slot)
+		}
+		fill(benchRows)
+		before := c.Bytes()
+		for n := range 300 {
+			fill(n * 13)
+		}
+		if after := c.Bytes(); after > before*3/2+20000 {
+			t.Errorf("%s: %d bytes after 300 slots, %d after one", f.name, after, before)
+		}
 	}
 }
 

@@ -107,6 +107,12 @@ func spread(n int) map[string][]float64 {
 			}
 			return 0.1 + rng.Float64()
 		}),
+		"outlier and constant": make(func(i int) float64 {
+			if i == 0 {
+				return -1e9
+			}
+			return 0.3
+		}),
 		"outlier last": make(func(i int) float64 {
 			if i == n-1 {
 				return 1e12
@@ -127,7 +133,7 @@ func TestStdDevKeepsItsDigits(t *testing.T) {
 			t.Run(fmt.Sprint(name, parts), func(t *testing.T) {
 				for order := range 3 {
 					got := mergedStdDev(t, x, parts, order)
-					if !nearFloat(got, want, 1e-12) {
+					if !nearFloat(got, want, 2e-15) {
 						t.Errorf("order %d: stddev %v, want %v: off by %.1e", order, got, want, math.Abs(got/want-1))
 					}
 				}

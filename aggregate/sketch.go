@@ -245,16 +245,15 @@ func (s *sketchState) ranked(p *sketch, rank uint64) (v float64, more bool) {
 	case p.n - 1:
 		return p.max, false
 	}
-	last := rank+2 == p.n // the next rank is max, exactly
 	i, rest, ok := s.buckets.seek(&p.neg, rank, true)
 	if ok {
-		return p.clamp(-bucketValue(i)), rest > 0 && !last
+		return p.clamp(-bucketValue(i)), rest > 0
 	}
 	if rank = rest; rank < p.zeros {
-		return p.clamp(0), rank+1 < p.zeros && !last
+		return p.clamp(0), rank+1 < p.zeros
 	}
 	i, rest, _ = s.buckets.seek(&p.pos, rank-p.zeros, false)
-	return p.clamp(bucketValue(i)), rest > 0 && !last
+	return p.clamp(bucketValue(i)), rest > 0
 }
 
 func (p *sketch) clamp(v float64) float64 { return min(max(v, p.min), p.max) }

@@ -87,12 +87,37 @@ func TestPercentileBound(t *testing.T) {
 	}
 }
 
+// TestPercentileInterpolates: between distant neighbours the answer lies
+// between them, in buckets as among raw values.
+func TestPercentileInterpolates(t *testing.T) {
+	for _, n := range []int{4, rawMax, 60} {
+		x := make([]float64, n)
+		for i := range x {
+			x[i] = 10
+			if i >= n/2 {
+				x[i] = 1000
+			}
+		}
+		for _, sign := range []float64{1, -1} {
+			for i := range x {
+				x[i] = math.Copysign(x[i], sign)
+			}
+			if got := one(t, numbers(x...), Percentile("x", 50))[0].Num; math.Abs(got-505*sign) > 5.05 {
+				t.Errorf("p50 of %d values is %v, want %v within 1 %%", n, got, 505*sign)
+			}
+		}
+	}
+}
+
 // TestPercentileMergeIsExact: a sketch is a function of the multiset, so any
 // split gives the very same bytes.
 func TestPercentileMergeIsExact(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
-	for name, x := range distributions(3000) {
-		x = append(x, 1e300, 1e-300, -1e300, -1e-300) // far from the rest
+	data := distributions(3000)
+	for _, name := range []string{"mixed", "lognormal"} {
+		data[name+" far"] = append(slices.Clone(data[name]), 1e300, 1e-300, -1e300, -1e-300)
+	}
+	for name, x := range data {
 		b, cols := table(numbers(x...))
 		c := composite(t, []Spec{Percentile("x", 50)}, []Input{{0, -1}})
 		whole := c.Alloc()

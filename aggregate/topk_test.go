@@ -1,7 +1,6 @@
 package aggregate
 
 import (
-	"encoding/json"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -45,8 +44,9 @@ func zipf(seed uint64, n int) ([]event.Value, map[float64]int) {
 	return in, counts
 }
 
-// TestTopKBounds: with far more values than counters, no count is too low,
-// none too high by more than rows/keep, and the heavy values are all there.
+// TestTopKBounds: with far more values than counters, no count is too low, none
+// is too high by more than the floor, what has no counter occurs at most as
+// often as the floor, and that is at most rows/keep.
 func TestTopKBounds(t *testing.T) {
 	const n = 60000
 	in, counts := zipf(5, n)
@@ -58,36 +58,54 @@ func TestTopKBounds(t *testing.T) {
 	for i := range parts {
 		parts[i] = c.Alloc()
 		c.Update(into(b, parts[i], n*i/9, n*(i+1)/9), cols)
-		if i > 0 {
-			c.Merge(parts[:1], c, parts[i:i+1])
-		}
+	}
+	// In pairs, then one after the other.
+	c.Merge([]uint32{parts[1], parts[3]}, c, []uint32{parts[2], parts[4]})
+	for _, i := range []int{1, 3, 5, 6, 7, 8} {
+		c.Merge(parts[:1], c, parts[i:i+1])
 	}
 	if len(counts) < 4*256 {
 		t.Fatalf("only %d different values: nothing is cut", len(counts))
 	}
 	for name, slot := range map[string]uint32{"one pass": whole, "merged": parts[0]} {
-		var got []struct {
-			Value float64
-			Count int
+		checkCounters(t, name, c.states[0].(*topState), slot, counts, n)
+	}
+}
+
+func checkCounters(t *testing.T, name string, s *topState, slot uint32, counts map[float64]int, n int) {
+	t.Helper()
+	p := s.slab.at(slot)
+	if p.floor == 0 || p.floor > uint64(n/s.keep) {
+		t.Errorf("%s: floor %d", name, p.floor)
+	}
+	seen := map[float64]bool{}
+	for _, e := range s.used(p) {
+		v := math.Float64frombits(e.payload)
+		seen[v] = true
+		if k := uint64(counts[v]); e.count < k || e.count > k+p.floor {
+			t.Errorf("%s: %v counted %d times, occurs %d times; floor %d", name, v, e.count, k, p.floor)
 		}
-		if err := json.Unmarshal([]byte(c.Values(nil, slot, Window{})[0].Str), &got); err != nil {
-			t.Fatal(err)
+	}
+	for v, k := range counts {
+		if !seen[v] && uint64(k) > p.floor {
+			t.Errorf("%s: %v occurs %d times and has no counter; floor %d", name, v, k, p.floor)
 		}
-		if len(got) != 20 {
-			t.Fatalf("%s: %d values", name, len(got))
+	}
+}
+
+// TestTopKShares: two top-k of one column keep enough for the larger k.
+func TestTopKShares(t *testing.T) {
+	var in []event.Value
+	rows := make([]refRow, 1500)
+	for i := range rows {
+		rows[i].arg = event.Float(float64(i * 7 % 1200))
+		in = append(in, rows[i].arg)
+	}
+	specs := []Spec{TopK("x", 1), TopK("x", 100)}
+	for i, got := range one(t, in, specs...) {
+		if want := reference(specs[i], rows, 0); got != want {
+			t.Errorf("%s = %s\nwant %s", specs[i], got.Str, want.Str)
 		}
-		for _, e := range got {
-			if e.Count < counts[e.Value] || e.Count > counts[e.Value]+n/256 {
-				t.Errorf("%s: %v counted %d times, occurs %d times", name, e.Value, e.Count, counts[e.Value])
-			}
-			delete(counts, e.Value)
-		}
-		for v, k := range counts {
-			if k > n/100 {
-				t.Errorf("%s: %v occurs %d times and is missing", name, v, k)
-			}
-		}
-		_, counts = zipf(5, n)
 	}
 }
 

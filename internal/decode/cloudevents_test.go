@@ -119,6 +119,7 @@ func TestCloudEventTime(t *testing.T) {
 		{"auto cloud event", "auto", "timestamp", `{"specversion":"1.0","time":` + at + `}`, want, "", ""},
 		{"auto cloud event, payload first", "auto", "timestamp", `{"specversion":"1.0","time":"x","data":{"timestamp":` + at + `}}`, want, "", ""},
 		{"auto cloud event, bad time", "auto", "timestamp", `{"specversion":"1.0","time":"x"}`, 0, "time", `time is "x", which is no time in the format rfc3339`},
+		{"auto cloud event, bad time beside base64", "auto", "timestamp", `{"specversion":"1.0","data_base64":"` + b64(`{"x":1}`) + `","time":"x"}`, 0, "time", `time is "x", which`},
 		{"auto cloud event, odd time", "auto", "timestamp", `{"specversion":"1.0","time":12}`, 0, "time", `time is 12, which`},
 		{"auto cloud event, null time", "auto", "timestamp", `{"specversion":"1.0","time":null}`, 0, "no_time", `timestamp is missing`},
 		{"auto null specversion", "auto", "timestamp", `{"specversion":null,"time":` + at + `}`, 0, "no_time", `timestamp is missing`},

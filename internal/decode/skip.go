@@ -104,7 +104,7 @@ const (
 
 // word validates one of the words true, false and null.
 func (s *scan) word(b []byte, i, size int, last uint32) int {
-	if binary.LittleEndian.Uint32(b[i+size-4:]) != last {
+	if binary.LittleEndian.Uint32(b[i+size-4:i+size:i+size]) != last {
 		return s.fail(i, "a value should begin")
 	}
 	return i + size
