@@ -1,0 +1,70 @@
+# The commands of the project. `make help` lists them; CONTRIBUTING.md says
+# when to use which.
+
+GO       ?= go
+BIN      := bin/processor
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+TOOL     := $(GO) tool -modfile=tools/go.mod
+# How long each fuzz target runs, and how many cases each property gets.
+FUZZTIME ?= 30s
+CHECKS   ?= 20000
+# Flags of the benchmark program: make bench BENCH='-runs 5 -only w1'.
+BENCH    ?=
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/processor
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) ./cmd/processor
+
+.PHONY: test
+test: cover race ## everything: all tests, the coverage floors, the race detector
+
+.PHONY: cover
+cover: ## all tests, with the floors of coverage
+	GO='$(GO)' scripts/cover.sh
+
+.PHONY: race
+race: ## the packages with goroutines, under the race detector
+	GO='$(GO)' scripts/race.sh
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME (30s)
+	GO='$(GO)' scripts/fuzz.sh $(FUZZTIME)
+
+.PHONY: soak
+soak: ## the property tests with CHECKS cases each (20000)
+	GO='$(GO)' scripts/soak.sh $(CHECKS)
+
+.PHONY: bench
+bench: build ## the benchmarks: events a second, CPU, memory, latency
+	$(GO) run ./bench -binary $(BIN) $(BENCH)
+
+.PHONY: lint
+lint: ## golangci-lint, pinned in tools/go.mod
+	$(TOOL) golangci-lint run ./...
+
+.PHONY: vuln
+vuln: ## known vulnerabilities in what the binary reaches
+	$(TOOL) govulncheck ./...
+
+.PHONY: fmt
+fmt: ## format the code
+	$(TOOL) golangci-lint fmt ./...
+
+.PHONY: generate
+generate: ## rewrite what is generated: reference, schema, samples
+	$(GO) test ./config -run Pages -update
+	$(GO) test ./internal/gen -run Samples -update
+
+.PHONY: ci
+ci: ## what the gate runs
+	.ci/run
+
+.PHONY: clean
+clean: ## remove what the other targets made
+	rm -rf bin coverage.out bench/data bench/out
