@@ -88,7 +88,7 @@ func TestSumIsCompensated(t *testing.T) {
 func spread(n int) map[string][]float64 {
 	rng := rand.New(rand.NewPCG(11, 12))
 	mean := 2e6
-	make := func(f func(i int) float64) []float64 {
+	draw := func(f func(i int) float64) []float64 {
 		x := make([]float64, n)
 		for i := range x {
 			x[i] = f(i)
@@ -96,30 +96,30 @@ func spread(n int) map[string][]float64 {
 		return x
 	}
 	return map[string][]float64{
-		"normal":      make(func(int) float64 { return mean + rng.NormFloat64() }),
-		"negative":    make(func(int) float64 { return -mean*0.3 + rng.NormFloat64()*0.3 }),
-		"sorted":      make(func(i int) float64 { return mean + 3.4*float64(i)/float64(n) }),
-		"alternating": make(func(i int) float64 { return mean + float64(i%2*2) + 1.0/3 }),
-		"steps":       make(func(i int) float64 { return 2e9/3 + float64(i*8/n)*137.7 }),
-		"outlier": make(func(i int) float64 {
+		"normal":      draw(func(int) float64 { return mean + rng.NormFloat64() }),
+		"negative":    draw(func(int) float64 { return -mean*0.3 + rng.NormFloat64()*0.3 }),
+		"sorted":      draw(func(i int) float64 { return mean + 3.4*float64(i)/float64(n) }),
+		"alternating": draw(func(i int) float64 { return mean + float64(i%2*2) + 1.0/3 }),
+		"steps":       draw(func(i int) float64 { return 2e9/3 + float64(i*8/n)*137.7 }),
+		"outlier": draw(func(i int) float64 {
 			if i == 0 {
 				return -1e9
 			}
 			return 0.1 + rng.Float64()
 		}),
-		"outlier and constant": make(func(i int) float64 {
+		"outlier and constant": draw(func(i int) float64 {
 			if i == 0 {
 				return -1e9
 			}
 			return 0.3
 		}),
-		"outlier last": make(func(i int) float64 {
+		"outlier last": draw(func(i int) float64 {
 			if i == n-1 {
 				return 1e12
 			}
 			return mean + rng.Float64()
 		}),
-		"epoch times": make(func(int) float64 { return 1.7e9 + rng.Float64()*1000 }),
+		"epoch times": draw(func(int) float64 { return 1.7e9 + rng.Float64()*1000 }),
 	}
 }
 

@@ -1,10 +1,11 @@
 // Package aggregate holds the aggregates of windows: what a user may ask for
-// (Spec), their accumulators in slabs (State), and what one query computes
-// together (Composite).
+// (Spec), and the accumulators of all aggregates of a query, in slabs, for many
+// keys and panes at once (Composite).
 //
 // Every aggregate is mergeable: merging accumulators in any order gives the
-// same answer within 1e-9 relative. Nothing here blocks, logs or starts a
-// goroutine; a Composite belongs to one goroutine at a time.
+// same answer within 1e-9 relative, for a top-k as long as its counters suffice.
+// Nothing here blocks, logs or starts a goroutine; a Composite belongs to one
+// goroutine at a time.
 package aggregate
 
 import "strconv"

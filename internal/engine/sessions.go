@@ -35,7 +35,11 @@ const none = -1
 // tells timers that theirs is gone.
 type session struct {
 	start, end int64
-	// identity is the start at the first firing; it survives growth.
+	// identity is the time of the event that opened the session, the earliest
+	// of those that merged before it fired; then it is fixed and survives
+	// growth. A start would not do: after a session has fired and died, an
+	// event may be saved by touching a younger one and give that its start.
+	// No event of the creating time can come again without being late.
 	identity int64
 	// firedStart and firedEnd are the bounds of the last row.
 	firedStart, firedEnd int64
@@ -55,7 +59,7 @@ type sessionFlags uint8
 const (
 	sessionHasNew sessionFlags = 1 << iota
 	sessionDirty
-	// sessionFired: it has an identity.
+	// sessionFired: its identity is fixed.
 	sessionFired
 	// sessionOwed: its on-time firing is outstanding.
 	sessionOwed
@@ -161,7 +165,7 @@ func (m *sessions) create(hash uint64, key []byte, number int, start, end int64)
 	}
 	s := &m.all[i]
 	*s = session{
-		start: start, end: end, key: uint32(number), next: m.heads[number],
+		start: start, end: end, identity: start, key: uint32(number), next: m.heads[number],
 		slot: m.comp.Alloc(), gen: s.gen, retracts: s.retracts[:0],
 	}
 	m.heads[number] = i
@@ -207,6 +211,9 @@ func (m *sessions) join(start, end int64) int32 {
 func (m *sessions) absorb(s *session, i int32) {
 	o := &m.all[i]
 	s.start, s.end = min(s.start, o.start), max(s.end, o.end)
+	if s.flags&sessionFired == 0 {
+		s.identity = min(s.identity, o.identity)
+	}
 	s.count += o.count
 	s.flags |= o.flags & sessionHasNew
 	m.comp.Merge([]uint32{s.slot}, m.comp, []uint32{o.slot})
@@ -259,10 +266,7 @@ func (m *sessions) fire(i int32, timing result.Timing) {
 	if m.discarding() && s.flags&sessionHasNew == 0 {
 		return
 	}
-	if s.flags&sessionFired == 0 {
-		s.flags |= sessionFired
-		s.identity = s.start
-	}
+	s.flags |= sessionFired
 	key := m.keys.Key(int(s.key))
 	for _, r := range s.retracts {
 		r.key, r.watermark = key, m.now
