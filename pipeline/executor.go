@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,7 +14,6 @@ import (
 	"github.com/llm-optimizer/processor/internal/delivery"
 	"github.com/llm-optimizer/processor/internal/engine"
 	"github.com/llm-optimizer/processor/internal/expr"
-	"github.com/llm-optimizer/processor/operator"
 	"github.com/llm-optimizer/processor/result"
 )
 
@@ -161,23 +159,6 @@ func fieldPath(text string) ([]string, error) {
 		return nil, fmt.Errorf("the event time %q is an expression, it must be a field", text)
 	}
 	return path, nil
-}
-
-// bindOperators tells operators their columns.
-func (p *Pipeline) bindOperators() ([]operator.Operator, error) {
-	var ops []operator.Operator
-	for _, o := range p.spec.Operators {
-		var columns []int
-		for _, path := range o.Needs() {
-			columns = append(columns, p.plan.Column(strings.Split(path, ".")))
-		}
-		o = o.Clone()
-		if err := o.Bind(columns); err != nil {
-			return nil, fmt.Errorf("binding an operator to its fields: %w", err)
-		}
-		ops = append(ops, o)
-	}
-	return ops, nil
 }
 
 // onDead treats undecodable and refused records as event.on_error says.

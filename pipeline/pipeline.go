@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/llm-optimizer/processor/event"
 	"github.com/llm-optimizer/processor/internal/engine"
 	"github.com/llm-optimizer/processor/internal/plan"
 	"github.com/llm-optimizer/processor/sink"
@@ -51,7 +52,11 @@ func Build(spec Spec) (*Pipeline, error) {
 	if len(v.problems) > 0 {
 		return nil, errors.Join(v.problems...)
 	}
-	return &Pipeline{spec: spec, plan: p}, nil
+	built := &Pipeline{spec: spec, plan: p}
+	if _, err := built.bindOperators(); err != nil {
+		return nil, errors.Join(err)
+	}
+	return built, nil
 }
 
 // Problems lists the problems in an error of Build, in the order in which they
@@ -90,6 +95,9 @@ func (v *validator) check(s *Spec) {
 	if s.Source == nil {
 		v.add("source", "no source is given")
 	}
+	if t, ok := s.Source.(typedSource); ok {
+		v.checkTyped(s, t)
+	}
 	v.checkEvent(&s.Event)
 	v.checkWatermark(s)
 	v.checkSinks(s)
@@ -115,7 +123,7 @@ func (v *validator) checkEvent(e *EventSpec) {
 		v.add("event.time.field", "name the field that holds the event time")
 	}
 	switch e.TimeFormat {
-	case RFC3339, UnixSec, UnixMilli, UnixMicro, UnixNano:
+	case event.RFC3339, event.UnixSec, event.UnixMilli, event.UnixMicro, event.UnixNano:
 	default:
 		v.add("event.time.format", "%q is unknown: use rfc3339, unix_s, unix_ms, unix_us or unix_ns", e.TimeFormat)
 	}
@@ -217,6 +225,7 @@ func (v *validator) plan(s *Spec) *plan.Plan {
 		v.add("queries", "no query is given")
 	}
 	names := map[string]bool{}
+	in := plan.Input{Pipeline: s.Name, Queries: s.Queries, Reads: v.operatorPaths(s)}
 	found := len(v.problems)
 	for i := range s.Queries {
 		q := &s.Queries[i]
@@ -232,14 +241,8 @@ func (v *validator) plan(s *Spec) *plan.Plan {
 	if len(v.problems) > found {
 		return nil
 	}
-	in := plan.Input{Pipeline: s.Name, Queries: s.Queries}
 	for _, f := range s.Event.Fields {
 		in.Fields = append(in.Fields, plan.Field{Name: f.Name, Expr: f.Expr})
-	}
-	for _, o := range s.Operators {
-		for _, path := range o.Needs() {
-			in.Reads = append(in.Reads, strings.Split(path, "."))
-		}
 	}
 	p, problems := plan.Build(in)
 	for _, pr := range problems {

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/llm-optimizer/processor/event"
 	"github.com/llm-optimizer/processor/operator"
 	"github.com/llm-optimizer/processor/query"
 	"github.com/llm-optimizer/processor/sink"
@@ -46,18 +47,6 @@ const (
 	Auto Format = "auto"
 )
 
-// TimeFormat is how an event writes its time.
-type TimeFormat string
-
-// The time formats.
-const (
-	RFC3339   TimeFormat = "rfc3339"
-	UnixSec   TimeFormat = "unix_s"
-	UnixMilli TimeFormat = "unix_ms"
-	UnixMicro TimeFormat = "unix_us"
-	UnixNano  TimeFormat = "unix_ns"
-)
-
 // OnError says what happens to a record that cannot be decoded.
 type OnError string
 
@@ -74,7 +63,7 @@ const (
 type EventSpec struct {
 	Format     Format
 	TimeField  string
-	TimeFormat TimeFormat
+	TimeFormat event.TimeFormat
 	// Fields are computed once per event and usable like any field, also by
 	// the fields after them.
 	Fields  []Field
