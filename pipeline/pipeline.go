@@ -15,6 +15,10 @@ import (
 	"github.com/llm-optimizer/processor/sink"
 )
 
+// ErrLimit is why a pipeline stops whose limits say so: errors.Is finds it in
+// the error of Run.
+var ErrLimit = engine.ErrLimit
+
 // Problem is one thing wrong with a Spec.
 type Problem struct {
 	// Path is the place as in the config: "queries.0.where".

@@ -95,7 +95,7 @@ func (d *Delivery) Send(ctx context.Context, b *result.Batch) error {
 	s.left.Store(int32(len(d.lanes)) + 1)
 	defer d.release(s)
 	for _, l := range d.lanes {
-		if l.wants(b) == 0 {
+		if !l.wants(b) {
 			d.release(s)
 			continue
 		}
@@ -108,14 +108,17 @@ func (d *Delivery) Send(ctx context.Context, b *result.Batch) error {
 	return nil
 }
 
-func (l *lane) wants(b *result.Batch) int {
-	switch l.Kind {
-	case Late:
-		return len(b.Late)
-	case Dead:
-		return len(b.Dead)
+// wants reports whether a batch has rows for the lane.
+func (l *lane) wants(b *result.Batch) bool {
+	switch {
+	case l.Kind == Late:
+		return len(b.Late) > 0
+	case l.Kind == Dead:
+		return len(b.Dead) > 0
+	case len(l.Queries) == 0:
+		return len(b.Results) > 0
 	default:
-		return len(b.Results)
+		return slices.ContainsFunc(b.Results, func(r result.Result) bool { return slices.Contains(l.Queries, r.Query.Name) })
 	}
 }
 

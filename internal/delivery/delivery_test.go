@@ -36,6 +36,7 @@ func (r *recorder) Write(_ context.Context, b *result.Batch) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.writes++
 	for i := range b.Results {
 		r.rows = append(r.rows, b.Results[i].Query.Name)
 	}
@@ -87,6 +88,9 @@ func TestEachLaneGetsWhatItIsThereFor(t *testing.T) {
 		got  *recorder
 		want []string
 	}{{&all, []string{"a", "b", "a"}}, {&some, []string{"b"}}, {&late, []string{"late a"}}, {&dead, []string{"dead json"}}} {
+		if c.got.writes > len(c.want) {
+			t.Errorf("%d writes for %v: some had nothing", c.got.writes, c.want)
+		}
 		if !slices.Equal(c.got.rows, c.want) || c.got.opened != 1 || c.got.closed != 1 {
 			t.Errorf("got %v (opened %d, closed %d), want %v", c.got.rows, c.got.opened, c.got.closed, c.want)
 		}
