@@ -20,6 +20,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type recorder struct {
 	mu              sync.Mutex
 	rows            []string
+	writes          int
 	opened, closed  int
 	onOpen, onWrite error
 	blocked         chan struct{}
