@@ -76,7 +76,7 @@ func (l *lineReader) next(ctx context.Context, r io.Reader, c *Chunk) error {
 		switch {
 		case whole > 0 && (!l.fill || n == len(buf) || l.err != nil):
 			l.handOver(c, buf[:whole], buf[whole:n])
-			return nil
+			return nil //nolint:nilerr // the error waits until what was read before it is handed over
 		case l.err != nil:
 			l.keep(buf[:n])
 			return l.takeErr()

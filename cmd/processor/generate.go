@@ -87,7 +87,7 @@ func writeFiles(paths []string, write func(...io.Writer) (int64, error)) (err er
 		if ferr != nil {
 			return ferr
 		}
-		defer func() { err = errors.Join(err, f.Close()) }()
+		defer func() { err = errors.Join(err, f.Close()) }() //nolint:gocritic // a handful of files, all open until all are written
 		b := bufio.NewWriterSize(f, 1<<18)
 		buffers, writers = append(buffers, b), append(writers, b)
 	}

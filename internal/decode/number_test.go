@@ -6,8 +6,9 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/llm-optimizer/processor/event"
 	"pgregory.net/rapid"
+
+	"github.com/llm-optimizer/processor/event"
 )
 
 func TestNumbers(t *testing.T) {

@@ -12,8 +12,9 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/llm-optimizer/processor/event"
 	"pgregory.net/rapid"
+
+	"github.com/llm-optimizer/processor/event"
 )
 
 // The reference reads records with encoding/json and says what the decoder

@@ -9,8 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/llm-optimizer/processor/event"
 	"pgregory.net/rapid"
+
+	"github.com/llm-optimizer/processor/event"
 )
 
 func ns(s string) int64 {

@@ -117,7 +117,8 @@ func (p *aggregateParser) parse() (Aggregate, error) {
 	if err := p.fill(&a, name, sig, args); err != nil {
 		return Aggregate{}, err
 	}
-	return a, p.where(&a, end+1)
+	err = p.where(&a, end+1)
+	return a, err
 }
 
 // aggregateList is the names for messages.

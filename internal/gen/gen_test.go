@@ -77,13 +77,12 @@ func TestBenchDistribution(t *testing.T) {
 	var late, failed, unrated, disordered int
 	tenants, models := map[string]int{}, map[string]int{}
 	medians := map[string][]float64{}
-	place := b.Start
 	for i, line := range lines(text) {
 		p := decode(t, line)
 		if !uuid4.MatchString(p.ID) || !uuid4.MatchString(p.RequestID) {
 			t.Fatalf("ids of %s are no uuids", line)
 		}
-		place = b.Start.Add(time.Duration(i) * time.Millisecond)
+		place := b.Start.Add(time.Duration(i) * time.Millisecond)
 		behind := place.Sub(p.Timestamp)
 		if behind < -time.Millisecond || behind > b.Jitter+b.LateBy+time.Millisecond {
 			t.Fatalf("event %d is %s behind its place", i, behind)

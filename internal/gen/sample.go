@@ -93,7 +93,8 @@ func (s *sample) performance(at int64, elapsed time.Duration) string {
 	t := s.t
 	line := string(t.appendPerformance(nil, at, elapsed, &t.sessions[t.r.IntN(t.talking)]))
 	if s.r.IntN(4) == 0 {
-		line = line[:strings.Index(line, `,"metadata":`)] + "}\n"
+		line, _, _ = strings.Cut(line, `,"metadata":`)
+		line += "}\n"
 	}
 	return line
 }

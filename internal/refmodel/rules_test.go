@@ -96,6 +96,11 @@ var rules = []rule{
 			"a 0 10 late 0 1", "a 20 30 on_time 0 1",
 			"a 20 30 retract 1 0", "a 0 30 late 1 3", "b 50 60 on_time 0 1",
 		}, nil},
+	{"what is withdrawn is the last row, beside the next one, however late that comes", sessions(longLate), 0, "a 20, a 0, b 30, a 25, a 10, a 26, b 60",
+		[]string{
+			"a 0 10 late 0 1", "a 20 30 on_time 0 1", "b 30 40 on_time 0 1", "b 60 70 on_time 0 1",
+			"a 20 30 retract 1 0", "a 0 36 on_time 1 5",
+		}, nil},
 	{"a fired session keeps its identity when it grows backwards", sessions(longLate), 0, "a 20, b 40, a 12",
 		[]string{"a 20 30 on_time 0 1", "a 12 30 late 1 2 as 20", "b 40 50 on_time 0 1"}, nil},
 	{"discarding sessions withdraw nothing and keep merged bounds", discarding(sessions(longLate)), 0, "a 20, a 0, b 50, a 10",
