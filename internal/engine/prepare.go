@@ -27,6 +27,7 @@ type preparer struct {
 	all       []int32         // scratch: every row
 	kept      []int32         // scratch: the rows that no operator dropped
 	refused   []refusal
+	isRefused []bool // by row: by the query at hand
 	ledgers   []*ledger
 	// first and last are the least and the greatest time of the batch.
 	first, last int64
@@ -167,7 +168,11 @@ func (p *preparer) checkTimes(i int, q *plan.Query, b *exchange.Shared, sel *exc
 
 // refuse notes a row once.
 func (p *preparer) refuse(query int, row int32, err string) {
-	if !slices.ContainsFunc(p.refused, func(r refusal) bool { return r.row == row && r.query == query }) {
+	for len(p.isRefused) <= int(row) {
+		p.isRefused = append(p.isRefused, false)
+	}
+	if !p.isRefused[row] {
+		p.isRefused[row] = true
 		p.refused = append(p.refused, refusal{row: row, query: query, err: err})
 	}
 }
@@ -192,10 +197,14 @@ func badKinds(numeric bool) *[event.Invalid + 1]bool {
 	return &badScalar
 }
 
+// dropRefused takes the rows that a query refuses out of its selection.
 func (p *preparer) dropRefused(sel *exchange.Selection, refused []refusal) {
 	sel.Index = slices.DeleteFunc(sel.Index, func(row int32) bool {
-		return slices.ContainsFunc(refused, func(r refusal) bool { return r.row == row })
+		return int(row) < len(p.isRefused) && p.isRefused[row]
 	})
+	for _, r := range refused {
+		p.isRefused[r.row] = false
+	}
 }
 
 // deadLetters lists what did not decode, then what queries refused: one letter
