@@ -54,7 +54,7 @@ type shared struct {
 }
 
 // queueDepth is how many batches wait for one sink.
-const queueDepth = 64
+const queueDepth = 16
 
 // New returns a Delivery for the lanes. failed is called when a sink refuses a
 // batch for good; the lane then drops what follows, as the run is over.

@@ -215,7 +215,7 @@ func (r *Runner) combine(hard context.Context, p *partition, w *work) {
 	p.combiner.add(w.batch)
 	w.batch.Release()
 	p.unflushed = true
-	const manyPartials = 1 << 14
+	const manyPartials = 1 << 11
 	partials, batches := p.combiner.size()
 	if r.cfg.EveryEvent || time.Since(p.lastFlush) >= r.cfg.Interval ||
 		partials >= manyPartials || batches >= cap(p.free)/2 {
