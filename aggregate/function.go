@@ -83,8 +83,8 @@ var functions = [...]struct {
 	fnCustom:     {"custom", famCustom, argOptional, false},
 }
 
-// maxK bounds the k of a top-k.
-const maxK = 1000
+// MaxK bounds the k of a top-k.
+const MaxK = 1000
 
 // function looks the name up.
 func (s Spec) function() (function, error) {
@@ -131,8 +131,8 @@ func (s Spec) validateParam(fn function) error {
 			return fmt.Errorf("percentile %v is out of range: p goes from 0 to 100", s.Param)
 		}
 	case fn == fnTopK:
-		if !(s.Param >= 1 && s.Param <= maxK) || s.Param != math.Trunc(s.Param) {
-			return fmt.Errorf("top_k of %v values is not possible: k is a whole number from 1 to %d", s.Param, maxK)
+		if !(s.Param >= 1 && s.Param <= MaxK) || s.Param != math.Trunc(s.Param) {
+			return fmt.Errorf("top_k of %v values is not possible: k is a whole number from 1 to %d", s.Param, MaxK)
 		}
 	case s.Param != 0:
 		return fmt.Errorf("%s takes no number beside its argument, not %v", s.Func, s.Param)

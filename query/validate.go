@@ -13,16 +13,8 @@ import (
 )
 
 const (
-	// MaxLength bounds every length of event time: window sizes, slides, gaps,
-	// offsets and lateness. Sums of a few of them and of any event time of our
-	// days stay far inside int64 nanoseconds (584 years).
-	MaxLength = 36500 * 24 * time.Hour
-	// MaxOverlap is how many sliding windows one event may belong to.
-	MaxOverlap = 100_000
 	// MinEvery is the shortest period of a trigger by processing time.
 	MinEvery = time.Millisecond
-	// MaxTopK bounds the k of a top-k.
-	MaxTopK = 10_000
 
 	maxNameBytes = 63
 )
@@ -129,8 +121,8 @@ func (v *validator) window(w window.Spec) {
 		v.length("window.sliding.size", w.Size, 1)
 		v.length("window.sliding.slide", w.Slide, 1)
 		v.offset("window.sliding.offset", w.Offset)
-		if w.Slide > 0 && w.Size/w.Slide > MaxOverlap {
-			v.add("window.sliding.slide", "puts each event into %d windows; at most %d are allowed: use a longer slide", w.Size/w.Slide, MaxOverlap)
+		if w.Slide > 0 && w.Size/w.Slide > window.MaxWindowsPerEvent {
+			v.add("window.sliding.slide", "puts each event into %d windows; at most %d are allowed: use a longer slide", w.Size/w.Slide, window.MaxWindowsPerEvent)
 		}
 	case window.KindSession:
 		v.length("window.session.gap", w.Gap, 1)
@@ -165,13 +157,13 @@ func (v *validator) length(path string, d, least time.Duration) {
 		v.add(path, "is %v; it has to be longer than 0", d)
 	case d < 0:
 		v.add(path, "is %v; it cannot be negative", d)
-	case d > MaxLength:
+	case d > window.MaxLength:
 		v.add(path, "is longer than 36500d (100 years), the longest that event time is computed with")
 	}
 }
 
 func (v *validator) offset(path string, d time.Duration) {
-	if d > MaxLength || d < -MaxLength {
+	if d > window.MaxLength || d < -window.MaxLength {
 		v.add(path, "is farther than 36500d (100 years) from 0, the farthest that event time is computed with")
 	}
 }
@@ -239,8 +231,8 @@ func (v *validator) aggregate(path string, s *aggregate.Spec) {
 	switch {
 	case s.Func == "percentile" && !(s.Param >= 0 && s.Param <= 100):
 		v.add(path, "the percentile is %v; it is from 0 to 100", s.Param)
-	case s.Func == "top_k" && !(s.Param >= 1 && s.Param <= MaxTopK && s.Param == math.Trunc(s.Param)):
-		v.add(path, "the k of top_k is %v; it is a whole number from 1 to %d", s.Param, MaxTopK)
+	case s.Func == "top_k" && !(s.Param >= 1 && s.Param <= aggregate.MaxK && s.Param == math.Trunc(s.Param)):
+		v.add(path, "the k of top_k is %v; it is a whole number from 1 to %d", s.Param, aggregate.MaxK)
 	case s.Func == "custom" && s.Custom == nil:
 		v.add(path, "is custom but has no Custom to make its accumulators")
 	}

@@ -33,8 +33,8 @@ func good() query.Query {
 
 func TestValidateTakesGoodQueries(t *testing.T) {
 	for _, w := range []window.Spec{
-		window.Tumbling(1), window.Tumbling(query.MaxLength), window.Sliding(time.Second, 3*time.Second),
-		window.Sliding(query.MaxOverlap, 1), window.Session(time.Nanosecond), window.Calendar(window.Week, "Europe/Berlin"),
+		window.Tumbling(1), window.Tumbling(window.MaxLength), window.Sliding(time.Second, 3*time.Second),
+		window.Sliding(window.MaxWindowsPerEvent, 1), window.Session(time.Nanosecond), window.Calendar(window.Week, "Europe/Berlin"),
 		window.Calendar(window.Day, ""), window.Global(),
 	} {
 		q := good()
@@ -64,10 +64,10 @@ func TestValidateFindsProblems(t *testing.T) {
 		{"a key that does not print", func(q *query.Query) { q.Key[0].Name = "a\n" }, "key.a\n", "do not print"},
 		{"no window", func(q *query.Query) { q.Window = window.Spec{} }, "window", "is missing"},
 		{"tumbling 0", func(q *query.Query) { q.Window = window.Tumbling(0) }, "window.tumbling.size", "longer than 0"},
-		{"tumbling too long", func(q *query.Query) { q.Window = window.Tumbling(query.MaxLength + 1) }, "window.tumbling.size", "100 years"},
-		{"an offset too far", func(q *query.Query) { q.Window = window.Tumbling(1).WithOffset(-query.MaxLength - 1) }, "window.tumbling.offset", "100 years"},
+		{"tumbling too long", func(q *query.Query) { q.Window = window.Tumbling(window.MaxLength + 1) }, "window.tumbling.size", "100 years"},
+		{"an offset too far", func(q *query.Query) { q.Window = window.Tumbling(1).WithOffset(-window.MaxLength - 1) }, "window.tumbling.offset", "100 years"},
 		{"slide 0", func(q *query.Query) { q.Window = window.Sliding(time.Minute, 0) }, "window.sliding.slide", "longer than 0"},
-		{"too many windows", func(q *query.Query) { q.Window = window.Sliding(query.MaxOverlap+1, 1) }, "window.sliding.slide", "at most 100000"},
+		{"too many windows", func(q *query.Query) { q.Window = window.Sliding(window.MaxWindowsPerEvent+1, 1) }, "window.sliding.slide", "at most 100000"},
 		{"gap 0", func(q *query.Query) { q.Window = window.Session(-1) }, "window.session.gap", "longer than 0"},
 		{"no unit", func(q *query.Query) { q.Window = window.Calendar("", "UTC") }, "window.calendar.unit", "is missing"},
 		{"an unknown unit", func(q *query.Query) { q.Window = window.Calendar("year", "UTC") }, "window.calendar.unit", "day, week, month"},

@@ -34,10 +34,10 @@ type Aligned struct {
 	cal         *calendar
 }
 
-// MaxLength bounds window sizes, slides, gaps and offsets: 50 years, so that
-// sums of a few of them and of any event time of our days fit into int64
+// MaxLength bounds window sizes, slides, gaps and offsets: 100 years, so that
+// the sum of two of them and of any event time of our days fits into int64
 // nanoseconds.
-const MaxLength = 50 * 365 * 24 * time.Hour
+const MaxLength = 36500 * 24 * time.Hour
 
 // MaxWindowsPerEvent bounds how many sliding windows hold one event.
 const MaxWindowsPerEvent = 100_000
@@ -67,7 +67,8 @@ func NewAligned(s Spec) (*Aligned, error) {
 		a.slide = a.size
 	}
 	a.rest, a.per = a.size%a.slide, a.size/a.slide
-	span := a.size + a.slide + abs(a.offset)
+	a.offset -= FloorDiv(a.offset, a.slide) * a.slide // the same starts, from 0 up
+	span := a.size + a.slide
 	a.minT, a.maxT = math.MinInt64+span, math.MaxInt64-span
 	return a, nil
 }
@@ -163,7 +164,7 @@ func (a *Aligned) Pane(t int64) (Pane, bool) {
 		i := a.cal.index(t)
 		return Pane{Index: i, Start: a.cal.start(i), End: a.cal.start(i + 1), First: i, Last: i}, true
 	}
-	k := floorDiv(t-a.offset, a.slide)
+	k := FloorDiv(t-a.offset, a.slide)
 	start := k*a.slide + a.offset
 	switch {
 	case a.slide >= a.size:
@@ -204,23 +205,16 @@ func (a *Aligned) Panes(i int64) (first, last int64) {
 // LastWindow is the number of the last window that holds a pane.
 func (a *Aligned) LastWindow(pane int64) int64 {
 	if a.Shares() && a.rest != 0 {
-		return floorDiv(pane, 2) // two panes a slide
+		return FloorDiv(pane, 2) // two panes a slide
 	}
 	return pane
 }
 
-// floorDiv divides towards minus infinity; b is positive.
-func floorDiv(a, b int64) int64 {
+// FloorDiv divides towards minus infinity; b is positive.
+func FloorDiv(a, b int64) int64 {
 	q := a / b
 	if a%b < 0 {
 		q--
 	}
 	return q
-}
-
-func abs(a int64) int64 {
-	if a < 0 {
-		return -a
-	}
-	return a
 }

@@ -49,9 +49,9 @@ func (c *calendar) period(y int, m time.Month, d int) int64 {
 	if c.unit == Month {
 		return int64(y)*12 + int64(m) - 1
 	}
-	day := floorDiv(time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Unix(), 86400)
+	day := FloorDiv(time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Unix(), 86400)
 	if c.unit == Week {
-		return floorDiv(day+3, 7) // 1970-01-01 was a Thursday
+		return FloorDiv(day+3, 7) // 1970-01-01 was a Thursday
 	}
 	return day
 }
@@ -67,7 +67,7 @@ func (c *calendar) start(i int64) int64 {
 	var local time.Time // the period's first midnight, written as if in UTC
 	switch c.unit {
 	case Month:
-		local = time.Date(int(floorDiv(i, 12)), time.Month(i-floorDiv(i, 12)*12+1), 1, 0, 0, 0, 0, time.UTC)
+		local = time.Date(int(FloorDiv(i, 12)), time.Month(i-FloorDiv(i, 12)*12+1), 1, 0, 0, 0, 0, time.UTC)
 	case Week:
 		local = time.Unix((i*7-3)*86400, 0).UTC()
 	default:

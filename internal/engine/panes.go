@@ -150,7 +150,7 @@ func (m *panes) enter(t int64) {
 // bucket returns the present pane's bucket of a level, new if need be.
 func (m *panes) bucket(l int) *bucket {
 	lv := &m.levels[l]
-	index := floorDiv(m.pane.Index, lv.span)
+	index := window.FloorDiv(m.pane.Index, lv.span)
 	if lv.last != nil && lv.last.index == index {
 		return lv.last
 	}
@@ -271,7 +271,7 @@ func (m *panes) covering(s *slidingWindow) []*bucket {
 			l--
 		}
 		lv := &m.levels[l]
-		if b := lv.buckets[floorDiv(i, lv.span)]; b != nil {
+		if b := lv.buckets[window.FloorDiv(i, lv.span)]; b != nil {
 			m.cover = append(m.cover, b)
 		}
 		i += lv.span
@@ -446,13 +446,4 @@ func (m *panes) bytes() int {
 	return n
 }
 
-// floorDiv divides towards minus infinity; b is positive.
-func floorDiv(a, b int64) int64 {
-	q := a / b
-	if a%b < 0 {
-		q--
-	}
-	return q
-}
-
-func floorMod(a, b int64) int64 { return a - floorDiv(a, b)*b }
+func floorMod(a, b int64) int64 { return a - window.FloorDiv(a, b)*b }
