@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/llm-optimizer/processor/internal/engine"
 	"github.com/llm-optimizer/processor/internal/expr"
 	"github.com/llm-optimizer/processor/result"
+	"github.com/llm-optimizer/processor/sink"
 )
 
 // run is a pipeline while it runs.
@@ -98,16 +100,15 @@ func (p *Pipeline) lanes() []delivery.Lane {
 	for _, c := range p.spec.Sinks {
 		lanes = append(lanes, delivery.Lane{Kind: delivery.Results, Config: c})
 	}
-	if c := p.spec.LateEvents; c != nil {
-		l := delivery.Lane{Kind: delivery.Late, Config: *c}
-		l.Name = "late_events"
-		lanes = append(lanes, l)
+	side := func(k delivery.Kind, c *sink.Config, name string) {
+		if c != nil {
+			l := delivery.Lane{Kind: k, Config: *c}
+			l.Name = cmp.Or(l.Name, name)
+			lanes = append(lanes, l)
+		}
 	}
-	if c := p.spec.DeadLetters; c != nil {
-		l := delivery.Lane{Kind: delivery.Dead, Config: *c}
-		l.Name = "dead_letters"
-		lanes = append(lanes, l)
-	}
+	side(delivery.Late, p.spec.LateEvents, "late_events")
+	side(delivery.Dead, p.spec.DeadLetters, "dead_letters")
 	return lanes
 }
 

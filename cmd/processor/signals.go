@@ -20,6 +20,9 @@ func (c *command) signals(log *slog.Logger) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	came := make(chan os.Signal, 2)
 	signal.Notify(came, os.Interrupt, syscall.SIGTERM)
+	// A reader of stdout that goes away is a failed write, not a silent end:
+	// the other sinks are still flushed and closed.
+	signal.Ignore(syscall.SIGPIPE)
 	quit, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
@@ -49,6 +52,7 @@ func (c *command) signals(log *slog.Logger) (ctx context.Context, stop func()) {
 	}()
 	return ctx, func() {
 		signal.Stop(came)
+		signal.Reset(syscall.SIGPIPE)
 		close(quit)
 		<-done
 		cancel()

@@ -257,7 +257,7 @@ func TestDead(t *testing.T) {
 		{"depth", deep(128), "depth", `more than 128 objects and arrays lie in each other at byte 138`},
 		{"depth 10k", deep(10_000), "depth", `more than 128`},
 		{"depth of objects", `{"t":1,"m":` + strings.Repeat(`{"x":`, 200) + "1" + strings.Repeat("}", 201), "depth", `more than 128`},
-		{"too large", `{"t":1,"x":"` + strings.Repeat("x", 3000) + `"}`, "too_large", `the record has 3014 bytes, the limit is 3000`},
+		{"too large", `{"t":1,"x":"` + strings.Repeat("x", 3000) + `"}`, "too_large", `the record is longer than the 3000 bytes`},
 		{"time", `{"t":"x"}`, "time", `t is "x", which is no time in the format unix_ns`},
 		{"time object", `{"t":{}}`, "time", `t is {}, which`},
 		{"time word", `{"t":true}`, "time", `t is true, which`},

@@ -179,7 +179,7 @@ func (d *Decoder) record(data []byte, start, end int, offset int64) {
 	raw := event.Ref{Off: uint32(start), Len: uint32(end - start)}
 	if end-start > d.opt.MaxRecordBytes {
 		d.bury(raw, offset, "too_large", fmt.Sprintf(
-			"the record has %d bytes, the limit is %d: raise max_record_bytes if that is right", end-start, d.opt.MaxRecordBytes))
+			"the record is longer than the %d bytes of event.max_record_bytes, raise that if it is right; raw may hold its beginning only", d.opt.MaxRecordBytes))
 		return
 	}
 	d.openRow()

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/llm-optimizer/processor/result"
 	"github.com/llm-optimizer/processor/sink"
@@ -37,12 +38,12 @@ type Delivery struct {
 	pool  sync.Pool
 	// failed is told the first error of each lane.
 	failed func(error)
-	wg     sync.WaitGroup
 }
 
 type lane struct {
 	Lane
 	queue chan *shared
+	done  chan struct{} // closed when the lane's goroutine has ended
 	// picked is scratch: the results of the lane's queries.
 	picked result.Batch
 }
@@ -62,7 +63,7 @@ func New(lanes []Lane, failed func(error)) *Delivery {
 	d := &Delivery{failed: failed}
 	d.pool.New = func() any { return &result.Batch{} }
 	for _, l := range lanes {
-		d.lanes = append(d.lanes, &lane{Lane: l, queue: make(chan *shared, queueDepth)})
+		d.lanes = append(d.lanes, &lane{Lane: l, queue: make(chan *shared, queueDepth), done: make(chan struct{})})
 	}
 	return d
 }
@@ -80,7 +81,7 @@ func (d *Delivery) Open(ctx context.Context) error {
 		}
 	}
 	for _, l := range d.lanes {
-		d.wg.Go(func() { d.run(ctx, l) })
+		go d.run(ctx, l)
 	}
 	return nil
 }
@@ -137,18 +138,43 @@ func (d *Delivery) release(s *shared) {
 	d.pool.Put(b)
 }
 
+// lastWrite is how long Close waits for a sink's Write after its context has
+// ended: a sink that is in order needs far less for what is queued.
+const lastWrite = time.Second
+
 // Close delivers what is queued, closes all sinks, and waits for both. Nothing
-// may be sent afterwards.
+// may be sent afterwards. A sink whose Write does not come back although ctx
+// has ended, as a write to a pipe that nobody reads, is left behind unclosed.
 func (d *Delivery) Close(ctx context.Context) error {
 	for _, l := range d.lanes {
 		close(l.queue)
 	}
-	d.wg.Wait()
 	var err error
 	for _, l := range d.lanes {
-		err = errors.Join(err, l.close(ctx))
+		if l.wait(ctx) {
+			err = errors.Join(err, l.close(ctx))
+			continue
+		}
+		err = errors.Join(err, fmt.Errorf("sink %s does not come back from writing: its last rows may be missing", l.Name))
 	}
 	return err
+}
+
+// wait waits for the lane's goroutine and reports whether it has ended.
+func (l *lane) wait(ctx context.Context) bool {
+	select {
+	case <-l.done:
+		return true
+	case <-ctx.Done():
+	}
+	t := time.NewTimer(lastWrite)
+	defer t.Stop()
+	select {
+	case <-l.done:
+		return true
+	case <-t.C:
+		return false
+	}
 }
 
 func (l *lane) close(ctx context.Context) error {
@@ -160,6 +186,7 @@ func (l *lane) close(ctx context.Context) error {
 
 // run writes one lane's batches.
 func (d *Delivery) run(ctx context.Context, l *lane) {
+	defer close(l.done)
 	broken := false
 	for s := range l.queue {
 		if !broken {

@@ -168,3 +168,27 @@ func TestSendEndsWithItsContext(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// A write to a pipe that nobody reads cannot be interrupted: the others are
+// closed, and the run can end.
+func TestAStuckSinkIsLeftBehind(t *testing.T) {
+	stuck, whole := recorder{blocked: make(chan struct{})}, recorder{}
+	d := New([]Lane{laneTo(Results, &stuck), laneTo(Results, &whole)}, nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	if err := d.Open(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Send(ctx, batch(d, "a")); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	err := d.Close(ctx)
+	if err == nil || !strings.Contains(err.Error(), "does not come back") {
+		t.Errorf("error is %v", err)
+	}
+	if stuck.closed != 0 || whole.closed != 1 || len(whole.rows) != 1 {
+		t.Errorf("closed %d and %d times, the other has %v", stuck.closed, whole.closed, whole.rows)
+	}
+	close(stuck.blocked)
+	<-d.lanes[0].done
+}
