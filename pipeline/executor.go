@@ -56,10 +56,18 @@ func (p *Pipeline) Run(ctx context.Context) (Summary, error) {
 	p.runner, p.run.started = runner, time.Now()
 	p.run.mu.Unlock()
 
-	if err := out.Open(hard); err != nil {
+	parts, err := runner.Open(ctx)
+	if err != nil {
 		return Summary{}, err
 	}
-	err = runner.Run(ctx, hard)
+	err = p.checkTargets(parts)
+	if err == nil {
+		err = out.Open(hard)
+	}
+	if err != nil {
+		return Summary{}, errors.Join(err, runner.Close())
+	}
+	err = runner.Run(ctx, hard, parts)
 	if cerr := out.Close(hard); err == nil || errors.Is(err, context.Canceled) {
 		err = errors.Join(err, cerr)
 	}

@@ -185,21 +185,29 @@ func (v *validator) checkSinks(s *Spec) {
 	for _, q := range s.Queries {
 		queries[q.Name] = true
 	}
-	names := map[string]bool{}
+	names, targets := map[string]bool{}, map[string]string{}
 	for i := range s.Sinks {
 		c := &s.Sinks[i]
 		at := fmt.Sprintf("sinks.%d", i)
 		v.checkSink(at, c, names)
+		v.checkTarget(at, c.Sink, targets)
 		for j, q := range c.Queries {
 			if !queries[q] {
 				v.add(fmt.Sprintf("%s.queries.%d", at, j), "there is no query %q", q)
 			}
 		}
 	}
-	for path, c := range map[string]*sink.Config{"late_events": s.LateEvents, "dead_letters": s.DeadLetters} {
-		if c != nil && c.Sink == nil {
-			v.add(path, "no sink is given")
-		}
+	v.checkSide("late_events", s.LateEvents, targets)
+	v.checkSide("dead_letters", s.DeadLetters, targets)
+}
+
+func (v *validator) checkSide(at string, c *sink.Config, targets map[string]string) {
+	switch {
+	case c == nil:
+	case c.Sink == nil:
+		v.add(at, "no sink is given")
+	default:
+		v.checkTarget(at, c.Sink, targets)
 	}
 }
 

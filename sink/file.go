@@ -26,7 +26,7 @@ const writeBytes = 1 << 20
 
 // File is a sink that writes rows to a file, one JSON object a line. Missing
 // folders are made. Every write holds whole lines and goes to the end of the
-// file, so several files sinks, and other programs that append, may share it;
+// file, so other programs that append may share it;
 // a file that ends within a line, as after a crash, gets a line end first.
 // The file is synced when the sink is closed. Use it by pointer.
 type File struct {
@@ -38,11 +38,15 @@ type File struct {
 	// when it was made.
 	Meta bool
 
-	file *os.File
-	buf  []byte
+	file    *os.File
+	started bool
+	buf     []byte
 }
 
-// Open opens or creates the file.
+// Target is the path: no two sinks, and no source, may have it.
+func (s *File) Target() string { return s.Path }
+
+// Open opens or creates the file. What it holds is left alone until Start.
 func (s *File) Open(context.Context) error {
 	if s.Path == "" {
 		return errors.New("file sink has no path: name the file to write")
@@ -61,33 +65,41 @@ func (s *File) Open(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open file sink: %w", err)
 	}
-	if err := s.take(f, mode); err != nil {
-		return errors.Join(err, f.Close())
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return errors.Join(fmt.Errorf("open file sink: %w", err), f.Close())
+	case mode == Refuse && info.Mode().IsRegular() && info.Size() > 0:
+		return errors.Join(fmt.Errorf("file sink %s is there already and holds %d bytes: move it away, or let the sink append or truncate", s.Path, info.Size()), f.Close())
 	}
-	s.file = f
+	s.file, s.started = f, false
 	return nil
 }
 
-// take makes an opened file ready to append to.
-func (s *File) take(f *os.File, mode string) error {
-	info, err := f.Stat()
+// Start makes the file ready to append to: it empties it, or ends its last
+// line. The first Write does so too.
+func (s *File) Start(context.Context) error {
+	if s.file == nil {
+		return fmt.Errorf("write to file sink %s: %w", s.Path, os.ErrClosed)
+	}
+	if s.started {
+		return nil
+	}
+	s.started = true
+	info, err := s.file.Stat()
 	if err != nil {
-		return fmt.Errorf("open file sink: %w", err)
+		return fmt.Errorf("start file sink: %w", err)
 	}
 	if !info.Mode().IsRegular() || info.Size() == 0 {
 		return nil
 	}
-	switch mode {
-	case Refuse:
-		return fmt.Errorf("file sink %s is there already and holds %d bytes: move it away, or let the sink append or truncate", s.Path, info.Size())
-	case Truncate:
-		if err := f.Truncate(0); err != nil {
-			return fmt.Errorf("empty file sink %s: %w", s.Path, err)
-		}
-		return nil
-	default:
-		return s.endLine(f, info.Size())
+	if s.OnExisting != Truncate {
+		return s.endLine(s.file, info.Size())
 	}
+	if err := s.file.Truncate(0); err != nil {
+		return fmt.Errorf("empty file sink %s: %w", s.Path, err)
+	}
+	return nil
 }
 
 // endLine ends a line that was cut short.
@@ -106,9 +118,9 @@ func (s *File) endLine(f *os.File, size int64) error {
 }
 
 // Write appends the batch to the file.
-func (s *File) Write(_ context.Context, b *result.Batch) error {
-	if s.file == nil {
-		return fmt.Errorf("write to file sink %s: %w", s.Path, os.ErrClosed)
+func (s *File) Write(ctx context.Context, b *result.Batch) error {
+	if err := s.Start(ctx); err != nil {
+		return err
 	}
 	s.buf = s.buf[:0]
 	for i := range b.Results {

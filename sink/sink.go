@@ -22,6 +22,20 @@ type Sink interface {
 	Close(ctx context.Context) error
 }
 
+// Starter is a sink that must not touch what is there before it is sure that
+// the pipeline runs.
+type Starter interface {
+	// Start is called once the source and all sinks are open, before Write.
+	Start(ctx context.Context) error
+}
+
+// Targeter is a sink that writes to a place of its own on this machine.
+type Targeter interface {
+	// Target is the path. Two sinks with one target, and one that the source
+	// reads, are refused.
+	Target() string
+}
+
 // Config is a sink and what it is there for, as a pipeline holds it.
 type Config struct {
 	// Name identifies the sink in messages and in state. The default is its

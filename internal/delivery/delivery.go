@@ -68,22 +68,35 @@ func New(lanes []Lane, failed func(error)) *Delivery {
 	return d
 }
 
-// Open opens all sinks and starts their lanes. On an error those that were
-// opened are closed again.
+// Open opens all sinks, then starts them and their lanes. On an error those
+// that were opened are closed again.
 func (d *Delivery) Open(ctx context.Context) error {
 	for i, l := range d.lanes {
 		if err := l.Sink.Open(ctx); err != nil {
-			err = fmt.Errorf("opening sink %s: %w", l.Name, err)
-			for _, o := range d.lanes[:i] {
-				err = errors.Join(err, o.close(ctx))
-			}
-			return err
+			return errors.Join(fmt.Errorf("opening sink %s: %w", l.Name, err), closeAll(ctx, d.lanes[:i]))
+		}
+	}
+	for _, l := range d.lanes {
+		s, ok := l.Sink.(sink.Starter)
+		if !ok {
+			continue
+		}
+		if err := s.Start(ctx); err != nil {
+			return errors.Join(fmt.Errorf("starting sink %s: %w", l.Name, err), closeAll(ctx, d.lanes))
 		}
 	}
 	for _, l := range d.lanes {
 		go d.run(ctx, l)
 	}
 	return nil
+}
+
+func closeAll(ctx context.Context, lanes []*lane) error {
+	var err error
+	for _, l := range lanes {
+		err = errors.Join(err, l.close(ctx))
+	}
+	return err
 }
 
 // Batch returns an empty batch to fill.

@@ -105,14 +105,27 @@ func New(cfg Config) *Runner {
 // errFinished ends the clock when the work is done.
 var errFinished = errors.New("finished")
 
-// Run reads the source to its end, or until ctx ends; then what was read is
-// combined and emitted, and open windows stay unfired. hard ends everything at
-// once.
-func (r *Runner) Run(ctx, hard context.Context) error {
+// Open opens the source and returns its partitions, which Run reads.
+func (r *Runner) Open(ctx context.Context) ([]source.Partition, error) {
 	parts, err := r.cfg.Source.Open(ctx)
 	if err != nil {
-		return fmt.Errorf("opening the source: %w", err)
+		return nil, fmt.Errorf("opening the source: %w", err)
 	}
+	return parts, nil
+}
+
+// Close closes the source. Run does so too.
+func (r *Runner) Close() error {
+	if err := r.cfg.Source.Close(); err != nil {
+		return fmt.Errorf("closing the source: %w", err)
+	}
+	return nil
+}
+
+// Run reads the partitions to their end, or until ctx ends; then what was read
+// is combined and emitted, and open windows stay unfired. hard ends everything
+// at once.
+func (r *Runner) Run(ctx, hard context.Context, parts []source.Partition) error {
 	hard, r.cancel = context.WithCancelCause(hard)
 	defer r.cancel(errFinished)
 	stopWaking := context.AfterFunc(ctx, r.wake)
@@ -139,9 +152,9 @@ func (r *Runner) Run(ctx, hard context.Context) error {
 	}
 	r.exchange.Close()
 	shards.Wait()
-	err = context.Cause(hard)
-	if cerr := r.cfg.Source.Close(); cerr != nil && err == nil {
-		err = fmt.Errorf("closing the source: %w", cerr)
+	err, cerr := context.Cause(hard), r.Close()
+	if err == nil {
+		err = cerr
 	}
 	return err
 }
