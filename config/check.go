@@ -27,7 +27,11 @@ func (l *loader) check(n *node, s *setting, path string) {
 
 func (l *loader) checkSection(n *node, s *setting, path string) {
 	if n.kind != mappingNode && n.kind != nullNode {
-		l.add(path, n.at, "is %s; it has to be a mapping of %s%s", n.describe(), strings.Join(s.keys(), ", "), example(s))
+		of := "{}"
+		if keys := s.keys(); len(keys) > 0 {
+			of = "a mapping of " + strings.Join(keys, ", ")
+		}
+		l.add(path, n.at, "is %s; it has to be %s%s", n.describe(), of, example(s))
 		return
 	}
 	unknown := false

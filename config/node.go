@@ -131,11 +131,12 @@ func (n *node) quote() string {
 // redact puts the names of environment variables back in the place of their
 // values in a message about the scalar.
 func (n *node) redact(message string) string {
-	if n.at.variable != "" && n.text != "" {
+	const worthHiding = 4 // shorter ones are no secrets, and hiding a 5 hides every 5
+	if n.at.variable != "" && len(n.text) >= worthHiding {
 		message = strings.ReplaceAll(message, n.text, "…")
 	}
 	for name, value := range n.secrets {
-		if value != "" {
+		if len(value) >= worthHiding {
 			message = strings.ReplaceAll(message, value, "${"+name+"}")
 		}
 	}

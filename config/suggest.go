@@ -4,7 +4,7 @@ import "strings"
 
 // nearest returns the candidate that a person most likely meant, or "".
 func nearest(word string, candidates []string) string {
-	best, bestAt := "", max(2, len(word)/3)+1
+	best, bestAt := "", max(1, len(word)/3)+1
 	for _, c := range candidates {
 		if d := distance(strings.ToLower(word), strings.ToLower(c)); d < bestAt && d < len(c) {
 			best, bestAt = c, d

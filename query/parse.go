@@ -15,6 +15,19 @@ func CheckExpr(path, text string) *Problem {
 	return nil
 }
 
+// CheckCondition is CheckExpr for a filter, which must be able to be true.
+func CheckCondition(path, text string) *Problem {
+	e, err := expr.Parse(text)
+	switch {
+	case err != nil:
+		p := exprProblem(path, err)
+		return &p
+	case !e.CanBeTrue():
+		return &Problem{Path: path, Message: "is never true; it has to be a condition, such as latency_ms > 0"}
+	}
+	return nil
+}
+
 // CheckField is CheckExpr for a value that has to be a plain path, such as
 // metadata.tenant.
 func CheckField(path, text string) *Problem {

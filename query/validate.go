@@ -28,7 +28,7 @@ func (q *Query) Validate() []Problem {
 	var v validator
 	v.name("name", q.Name)
 	if strings.TrimSpace(q.Where) != "" {
-		v.expr("where", q.Where)
+		v.note(CheckCondition("where", q.Where))
 	}
 	v.key(q.Key)
 	v.window(q.Window)
@@ -47,8 +47,11 @@ func (v *validator) add(path, format string, args ...any) {
 	v.problems = append(v.problems, Problem{Path: path, Message: fmt.Sprintf(format, args...)})
 }
 
-func (v *validator) expr(path, text string) {
-	if p := CheckExpr(path, text); p != nil {
+func (v *validator) expr(path, text string) { v.note(CheckExpr(path, text)) }
+
+// note adds a problem, if there is one.
+func (v *validator) note(p *Problem) {
+	if p != nil {
 		v.problems = append(v.problems, *p)
 	}
 }
@@ -226,7 +229,10 @@ func (v *validator) aggregate(path string, s *aggregate.Spec) {
 		v.inner(path, s.Arg)
 	}
 	if s.Where != "" {
-		v.inner(path, s.Where)
+		if p := CheckCondition(path, s.Where); p != nil {
+			p.Column = 0
+			v.note(p)
+		}
 	}
 	switch {
 	case s.Func == "percentile" && !(s.Param >= 0 && s.Param <= 100):

@@ -70,8 +70,11 @@ func (l *limiter) admit(q *plan.Query, hash uint64, key []byte, exists bool) (ui
 	default:
 		return hash, key, false
 	}
-	if l.limits.Stop && l.err == nil {
-		l.err = fmt.Errorf("%w: %s; raise it, or set limits.on_exceed to overflow", ErrLimit, why)
+	if l.limits.Stop {
+		if l.err == nil {
+			l.err = fmt.Errorf("%w: %s; raise it, or set limits.on_exceed to overflow", ErrLimit, why)
+		}
+		return hash, key, false
 	}
 	return l.hash, l.key, true
 }

@@ -38,6 +38,13 @@ func (e *Expr) IsPath() ([]string, bool) {
 // not.
 func (e *Expr) IsBoolean() bool { return e.root.static() == boolType }
 
+// CanBeTrue reports whether the expression can be true at all: a number or a
+// text, as computed by arithmetic or written out, never is.
+func (e *Expr) CanBeTrue() bool {
+	t := e.root.static()
+	return t == boolType || t == anyType
+}
+
 // Uses is what each of Fields must have when the expression's result is
 // wanted for want, in the same order.
 func (e *Expr) Uses(want Use) []Use {
