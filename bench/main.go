@@ -1,5 +1,5 @@
 // Command bench measures the processor as its users run it: as a process, from
-// its start to its end, on files, a pipe and paced traffic. It prints a table
+// its start to its end, on files, standard input and paced traffic. It prints a table
 // in Markdown and judges nothing.
 //
 //	make bench

@@ -53,14 +53,13 @@ func measure(ctx context.Context, o options, j workload) (sample, error) {
 	cmd.Env = append(append(os.Environ(), j.env...), "PROCESSOR_SINKS__0__FILE__PATH="+results)
 	var messages bytes.Buffer
 	cmd.Stderr = &messages
-	if j.pipe != "" {
-		input, err := os.Open(j.pipe)
+	if j.stdin != "" {
+		input, err := os.Open(j.stdin)
 		if err != nil {
 			return sample{}, err
 		}
 		defer input.Close()
-		// Hide that it is a file: the process is to read a pipe.
-		cmd.Stdin = struct{ io.Reader }{input}
+		cmd.Stdin = input // as a shell's < does; a pipe would measure its writer too
 	}
 	start := time.Now()
 	err := cmd.Run()

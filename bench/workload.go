@@ -14,9 +14,9 @@ type workload struct {
 	input   string
 	workers int
 	events  int
-	// env overrides the config, pipe is a file to feed to standard input.
+	// env overrides the config, stdin is a file to feed to standard input.
 	env  []string
-	pipe string
+	stdin string
 	// prepare makes the input where it is missing.
 	prepare func(context.Context) error
 }
@@ -37,7 +37,7 @@ func workloads(o options) []workload {
 	}
 	stdin := files("w1", "w1-stdin.yaml", o.events, 1, 2)
 	stdin.input, stdin.env = "stdin", stdin.env[:1]
-	stdin.pipe = filepath.Join(dataset(o, o.events, 1), partName(0))
+	stdin.stdin = filepath.Join(dataset(o, o.events, 1), partName(0))
 	windows := workload{
 		name: "windows", config: "windows.yaml", input: "4 files", workers: 2, events: openWindows * eventsPerWindow,
 		env:     []string{"PROCESSOR_SOURCE__FILE__PATH=" + filepath.Join(o.data, "windows", "*.jsonl")},
