@@ -100,10 +100,11 @@ func TestLoadErrors(t *testing.T) {
 		{Last("x"), cat(1, 0, 6), "no scalar"},
 		{Last("x"), cat(1, 0, 3, 0, 0, inf), "+Inf"},
 		{Last("x"), cat(1, 0, 5, 0, 0, 9, "short"), "cut short"},
-		{TopK("x", 1), cat(1, 0, 0, 2, 1, 1, 2, "tt"), "stands there twice"},
-		{TopK("x", 1), cat(1, 0, 0, 1, 1, 1, "n"), "a value that no event has"},
-		{TopK("x", 1), cat(1, 0, 0, 1, 1, 1, "x"), "unknown tag"},
-		{TopK("x", 1), cat(1, 0, 0, 0x81, 4, strings.Repeat("\x01", 2000)), "more than the 512"},
+		{TopK("x", 1), cat(1, 0, 0, 2, 1, 0, 1, 0, 2, "tt"), "stands there twice"},
+		{TopK("x", 1), cat(1, 0, 0, 1, 1, 0, 1, "n"), "a value that no event has"},
+		{TopK("x", 1), cat(1, 0, 0, 1, 1, 0, 1, "x"), "unknown tag"},
+		{TopK("x", 1), cat(1, 0, 0, 0xe9, 7, strings.Repeat("\x01", 4000)), "more than the 1000"},
+		{TopK("x", 1), cat(1, 0, 0, 1, 1, 0xff, 0xff, 0xff, 0xff, 0x1f, 1, "t"), "uncertain by"},
 	}
 	for _, test := range tests {
 		c := composite(t, []Spec{test.spec}, on(test.spec))

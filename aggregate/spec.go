@@ -107,5 +107,7 @@ func Last(arg string) Spec { return spec("last", arg, 0) }
 // Rate is rows per second of window; null for a window without a length.
 func Rate() Spec { return spec("rate", "", 0) }
 
-// TopK is the k most frequent values with their counts.
+// TopK is the k most frequent values with their counts: exact to 1,000 different
+// values; beyond that a count is never too high, and too low by at most the
+// rows divided by 500.
 func TopK(arg string, k int) Spec { return spec("top_k", arg, float64(k)) }

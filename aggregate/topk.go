@@ -14,7 +14,20 @@ type topEntry struct {
 	// payload is a number's bits; of a string or an Integer the block that
 	// holds its key encoding, and the length of that.
 	payload uint64
-	kind    event.Kind
+	// over is how much of count may be none of this value's: the floor when
+	// it came in. The rest is certain. (It would take a floor of 2^32, and so
+	// trillions of rows in a window, to exceed it.)
+	over uint32
+	kind event.Kind
+}
+
+// certain is how often the value surely occurred.
+func (e *topEntry) certain() uint64 { return e.count - min(e.count, uint64(e.over)) }
+
+// raise adds a floor: the value may have occurred so often unseen.
+func (e *topEntry) raise(floor uint64) {
+	e.count += floor
+	e.over = uint32(min(uint64(e.over)+floor, math.MaxUint32))
 }
 
 const topEntryBytes = 32
@@ -24,10 +37,11 @@ const topEntryBytes = 32
 // It is Space-Saving (Metwally, Agrawal and El Abbadi, ICDT 2005), made cheap
 // by working in batches: twice as many counters as promised fill up, then all
 // but the highest are dropped at once, and the highest of the dropped becomes
-// the floor, with which new values begin. No count is too low, and none is too
-// high by more than the floor, which is at most rows/keep (Agarwal et al.,
-// Mergeable Summaries, PODS 2012, show that this survives merging). As long as
-// the different values fit, counts are exact.
+// the floor, with which new values begin. No counter is too low, and none is
+// too high by more than the floor, which is at most rows/keep (Agarwal et al.,
+// Mergeable Summaries, PODS 2012, show that this survives merging). What is
+// ranked and shown is the certain part of a counter, which is never too high.
+// As long as the different values fit, counts are exact.
 type top struct {
 	floor uint64
 	// entries is a block of n entries, index one of places in it by hash.
@@ -58,7 +72,10 @@ type topState struct {
 }
 
 // newTopState makes room for the k most frequent values.
-func newTopState(k int) *topState { return &topState{keep: max(10*k, 256)} }
+func newTopState(k int) *topState { return &topState{keep: max(10*k, topExact/2)} }
+
+// topExact is how many different values are counted exactly, at least.
+const topExact = 1000
 
 func (s *topState) grow(n uint32) { s.slab.grow(n) }
 
@@ -98,7 +115,9 @@ func (s *topState) update(rows Rows, col *event.Column) {
 			e.count++
 			continue
 		}
-		e := s.insert(p, topEntry{hash: hash, count: p.floor + 1, kind: col.Kind[row]})
+		fresh := topEntry{hash: hash, count: 1, kind: col.Kind[row]}
+		fresh.raise(p.floor)
+		e := s.insert(p, fresh)
 		switch e.kind {
 		case event.Number:
 			e.payload = math.Float64bits(col.Num[row])
@@ -254,17 +273,18 @@ func (s *topState) mergeOne(p *top, f *topState, o *top) {
 		entries := s.used(p)
 		for i := range entries {
 			if f.find(o, entries[i].hash) == nil {
-				entries[i].count += o.floor
+				entries[i].raise(o.floor)
 			}
 		}
 	}
 	for _, e := range f.used(o) {
 		if known := s.find(p, e.hash); known != nil {
 			known.count += e.count
+			known.over = uint32(min(uint64(known.over)+uint64(e.over), math.MaxUint32))
 			continue
 		}
 		text := f.textOf(e)
-		e.count += floor
+		e.raise(floor)
 		added := s.insert(p, e)
 		if text != nil {
 			added.payload = s.keepText(text)
@@ -280,7 +300,7 @@ type topRank struct {
 	from, to int
 }
 
-// ranked sorts the entries by count, then key, in scratch space.
+// ranked sorts the entries by what is certain, then key, in scratch space.
 func (s *topState) ranked(p *top) []topRank {
 	s.ranks, s.keys = s.ranks[:0], s.keys[:0]
 	entries := s.used(p)
@@ -291,7 +311,7 @@ func (s *topState) ranked(p *top) []topRank {
 	}
 	slices.SortFunc(s.ranks, func(a, b topRank) int {
 		return cmp.Or(
-			cmp.Compare(entries[b.entry].count, entries[a.entry].count),
+			cmp.Compare(entries[b.entry].certain(), entries[a.entry].certain()),
 			slices.Compare(s.keys[a.from:a.to], s.keys[b.from:b.to]),
 		)
 	})

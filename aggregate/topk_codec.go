@@ -8,8 +8,9 @@ import (
 	"github.com/llm-optimizer/processor/event"
 )
 
-// The encoding is the floor, the number of entries, their counts from the
-// highest down, the length of their keys together, and the keys.
+// The encoding is the floor, the number of entries, their counts and what of
+// those is uncertain, from the most certain down, the length of their keys
+// together, and the keys.
 func (s *topState) append(dst []byte, slot uint32) []byte {
 	p := s.slab.at(slot)
 	dst = binary.AppendUvarint(dst, p.floor)
@@ -17,6 +18,7 @@ func (s *topState) append(dst []byte, slot uint32) []byte {
 	ranks, entries := s.ranked(p), s.used(p)
 	for _, r := range ranks {
 		dst = binary.AppendUvarint(dst, entries[r.entry].count)
+		dst = binary.AppendUvarint(dst, uint64(entries[r.entry].over))
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(s.keys)))
 	for _, r := range ranks {
@@ -28,14 +30,18 @@ func (s *topState) append(dst []byte, slot uint32) []byte {
 func (s *topState) load(slot uint32, d *decoder) {
 	p := s.slab.at(slot)
 	p.floor = uint64(d.positive())
-	n := d.count(2)
+	n := d.count(3)
 	if n > 2*s.keep {
 		d.fail("%d counters are more than the %d that are ever kept", n, 2*s.keep)
 		return
 	}
-	counts := make([]uint64, n)
+	counts, over := make([]uint64, n), make([]uint64, n)
 	for i := range counts {
-		counts[i] = uint64(d.positive())
+		counts[i], over[i] = uint64(d.positive()), uint64(d.positive())
+		if over[i] > math.MaxUint32 {
+			d.fail("a counter is uncertain by %d, more than is ever kept", over[i])
+			return
+		}
 	}
 	keys := d.bytes(d.count(1))
 	if d.err != nil {
@@ -47,12 +53,12 @@ func (s *topState) load(slot uint32, d *decoder) {
 		return
 	}
 	for i, v := range values {
-		s.loadEntry(p, v, counts[i], d)
+		s.loadEntry(p, v, counts[i], uint32(over[i]), d)
 	}
 }
 
-func (s *topState) loadEntry(p *top, v event.Value, count uint64, d *decoder) {
-	e := topEntry{hash: s.hasher.value(v), count: count, kind: v.Kind}
+func (s *topState) loadEntry(p *top, v event.Value, count uint64, over uint32, d *decoder) {
+	e := topEntry{hash: s.hasher.value(v), count: count, over: over, kind: v.Kind}
 	switch {
 	case v.Kind == event.Null, math.IsNaN(v.Num), math.IsInf(v.Num, 0):
 		d.fail("a value that no event has")
@@ -69,7 +75,7 @@ func (s *topState) loadEntry(p *top, v event.Value, count uint64, d *decoder) {
 	}
 }
 
-// value is the JSON of the k highest counters.
+// value is the JSON of the k values that surely occurred most often.
 func (s *topState) value(o *output, slot uint32, _ Window) event.Value {
 	p := s.slab.at(slot)
 	if p.n == 0 {
@@ -85,7 +91,7 @@ func (s *topState) value(o *output, slot uint32, _ Window) event.Value {
 		s.json = append(s.json, `{"value":`...)
 		s.json = appendKeyJSON(s.json, s.keys[r.from:r.to])
 		s.json = append(s.json, `,"count":`...)
-		s.json = strconv.AppendUint(s.json, entries[r.entry].count, 10)
+		s.json = strconv.AppendUint(s.json, entries[r.entry].certain(), 10)
 		s.json = append(s.json, '}')
 	}
 	return event.JSONValue(string(append(s.json, ']')))

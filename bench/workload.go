@@ -15,7 +15,7 @@ type workload struct {
 	workers int
 	events  int
 	// env overrides the config, stdin is a file to feed to standard input.
-	env  []string
+	env   []string
 	stdin string
 	// prepare makes the input where it is missing.
 	prepare func(context.Context) error
