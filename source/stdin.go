@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/llm-optimizer/processor/event"
 )
@@ -58,7 +59,8 @@ type stdinPartition struct {
 	stop       context.CancelFunc
 	exited     chan struct{}
 	// err is set before full is closed.
-	err error
+	err   error
+	grace *time.Timer // runs once the input has ended
 }
 
 // Origin calls the partition "stdin".
@@ -119,7 +121,7 @@ func (p *stdinPartition) Read(ctx context.Context, c *Chunk) error {
 		return ctx.Err()
 	case k, ok := <-p.full:
 		if !ok {
-			return p.ending()
+			return p.end(ctx)
 		}
 		c.Data, k.Data = k.Data, c.Data
 		c.Offset, c.Next = k.Offset, k.Next
@@ -128,11 +130,40 @@ func (p *stdinPartition) Read(ctx context.Context, c *Chunk) error {
 	}
 }
 
-func (p *stdinPartition) ending() error {
-	if p.err == nil || errors.Is(p.err, io.EOF) {
+// endGrace is how long the end of a pipe is held back. Ctrl-C ends the program
+// that writes it too, and its end may overtake the signal, which must win: the
+// end of the input fires windows that are open, a signal does not.
+const endGrace = 50 * time.Millisecond
+
+// end says how the input ended, once no signal has come for a moment.
+func (p *stdinPartition) end(ctx context.Context) error {
+	if p.err != nil && !errors.Is(p.err, io.EOF) {
+		return fmt.Errorf("read standard input at byte %d: %w", p.lines.readPos(), p.err)
+	}
+	if p.grace == nil && isStream(p.in) {
+		p.grace = time.NewTimer(endGrace)
+	}
+	if p.grace == nil {
 		return io.EOF
 	}
-	return fmt.Errorf("read standard input at byte %d: %w", p.lines.readPos(), p.err)
+	select {
+	case <-p.grace.C:
+		p.grace.Reset(0) // a further Read finds the end too
+		return io.EOF
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// isStream reports whether the input is a pipe, a terminal or the like, which
+// another program ends; a file ends by itself.
+func isStream(in io.Reader) bool {
+	f, ok := in.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && !info.Mode().IsRegular()
 }
 
 // Close stops reading, as soon as the read under way returns.
