@@ -212,6 +212,10 @@ func (c *Composite) Err() error {
 	return nil
 }
 
+// InUse is how many slots are allocated, and how many ever were at once: of
+// the memory held, that share is in use.
+func (c *Composite) InUse() (slots, most int) { return int(c.next) - len(c.free), int(c.next) }
+
 // Bytes is the memory held, roughly.
 func (c *Composite) Bytes() int {
 	total := c.events.bytes(8) + cap(c.free)*4 + cap(c.slots)*4 + cap(c.index)*4

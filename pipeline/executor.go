@@ -68,6 +68,11 @@ func (p *Pipeline) Run(ctx context.Context) (Summary, error) {
 		return Summary{}, errors.Join(err, runner.Close())
 	}
 	err = runner.Run(ctx, hard, parts)
+	if err != nil {
+		// The run is over; a sink that hangs must not keep it from ending.
+		t := time.AfterFunc(p.spec.ShutdownTimeout, func() { cancel(err) })
+		defer t.Stop()
+	}
 	if cerr := out.Close(hard); err == nil || errors.Is(err, context.Canceled) {
 		err = errors.Join(err, cerr)
 	}
@@ -78,7 +83,7 @@ func (p *Pipeline) Run(ctx context.Context) (Summary, error) {
 	p.run.ended = time.Now()
 	p.run.mu.Unlock()
 	s := p.Progress()
-	s.Interrupted = ctx.Err() != nil
+	s.Interrupted = ctx.Err() != nil && !runner.Ended()
 	if s.Interrupted {
 		s.DroppedWindows = runner.OpenWindows()
 	}

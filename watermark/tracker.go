@@ -76,32 +76,55 @@ func (t *Tracker) Advance(p int, w int64) (others int64) {
 // from: its own or the combined one, whichever is further. Its later events
 // are judged by that.
 func (t *Tracker) Activate(p int) int64 {
-	t.parts[p].status = Active
-	t.parts[p].watermark = max(t.parts[p].watermark, t.Combined())
-	return t.parts[p].watermark
+	part := &t.parts[p]
+	if part.status == Waiting {
+		part.watermark = event.MinTime // what its beginning promised was no event yet
+	}
+	part.status = Active
+	part.watermark = max(part.watermark, t.Combined())
+	return part.watermark
 }
 
-// Retire makes a partition Idle or Ended. The combined watermark may rise.
+// Retire makes a partition Idle or Ended. The combined watermark may rise. When
+// none counts any more and there never was a combined watermark, because one
+// that delivered nothing held it, it begins with the least of those that did
+// deliver: that is where the clock goes on from.
 func (t *Tracker) Retire(p int, s Status) {
+	if t.parts[p].status == Waiting {
+		t.parts[p].watermark = event.MinTime
+	}
 	t.parts[p].status = s
-	if m := t.minimum(-1); m != event.MaxTime {
+	switch m := t.minimum(-1); {
+	case m != event.MaxTime:
 		t.raise(m)
+	case !t.started:
+		t.raise(t.delivered())
 	}
 }
 
-// AllIdle reports whether no partition counts and one of them is idle: time
-// then stands still unless the clock moves it.
-func (t *Tracker) AllIdle() bool {
-	idle := false
+// delivered is the least watermark of the partitions that have one.
+func (t *Tracker) delivered() int64 {
+	m := event.MaxTime
 	for _, p := range t.parts {
-		switch p.status {
-		case Active, Waiting:
-			return false
-		case Idle:
-			idle = true
+		if p.watermark > event.MinTime {
+			m = min(m, p.watermark)
 		}
 	}
-	return idle
+	if m == event.MaxTime {
+		return event.MinTime
+	}
+	return m
+}
+
+// AllIdle reports whether there are partitions and none counts: time then
+// stands still unless the clock moves it.
+func (t *Tracker) AllIdle() bool {
+	for _, p := range t.parts {
+		if p.status == Active || p.status == Waiting {
+			return false
+		}
+	}
+	return len(t.parts) > 0
 }
 
 // Push raises the combined watermark to w while all partitions are idle.

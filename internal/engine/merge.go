@@ -129,6 +129,16 @@ func (m *mergeQuery) diesAt(end int64) int64 {
 	return event.AddSat(closesAt(end), m.plan.Lateness)
 }
 
+// liveBytes is the part of a composite's memory that is in use: what was freed
+// stays for reuse, and must not count against a limit for ever.
+func (m *mergeQuery) liveBytes() int {
+	slots, most := m.comp.InUse()
+	if most == 0 {
+		return 0
+	}
+	return int(float64(m.comp.Bytes()) * float64(slots) / float64(most))
+}
+
 func encodeSketch(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
 
 // admit returns the key under which a bucket counts an event.

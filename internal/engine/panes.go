@@ -28,8 +28,11 @@ type panes struct {
 	levels   []level
 	pane     window.Pane
 	timers   timers[paneTimer]
-	// scheduled are the windows that have timers.
+	// scheduled are the windows that have timers, known their numbers.
 	scheduled map[int64]*slidingWindow
+	known     ranges
+	lastPane  int64 // the last that an event can be in
+	cells     int   // in the panes
 	dirty     []*slidingWindow
 	pool      bucketPool
 
@@ -68,6 +71,9 @@ type paneTimer struct {
 
 func newPanes(m mergeQuery) *panes {
 	p := &panes{mergeQuery: m, assigner: m.plan.Aligned.Clone(), scheduled: map[int64]*slidingWindow{}, pane: noPane}
+	_, last := p.assigner.Range()
+	pane, _ := p.assigner.Pane(last)
+	p.lastPane = pane.Index
 	for span := int64(1); ; span *= fanout {
 		p.levels = append(p.levels, level{span: span, buckets: map[int64]*bucket{}})
 		if 2*fanout*span > p.assigner.PanesPerWindow() {
@@ -159,14 +165,12 @@ func (m *panes) bucket(l int) *bucket {
 		b = m.pool.get(index, m.pane.Start, m.pane.End)
 		lv.buckets[index] = b
 		// The last window that holds the bucket's last pane outlives it.
-		lastWindow := m.assigner.LastWindow(index*lv.span + lv.span - 1)
+		lastWindow := m.assigner.LastWindow(min(index*lv.span+lv.span-1, m.lastPane))
 		dies := m.diesAt(m.assigner.Window(lastWindow).End)
 		m.timers.push(timer[paneTimer]{at: dies, seq: event.MaxTime, what: paneTimer{level: l, bucket: b}})
 	}
 	if l == 0 && len(b.cells) == 0 {
-		for w := m.pane.First; w <= m.pane.Last; w++ {
-			m.schedule(w)
-		}
+		m.known.add(m.pane.First, m.pane.Last, func(w int64) { m.schedule(w) })
 	}
 	lv.last = b
 	return b
@@ -208,6 +212,7 @@ func (m *panes) slot(b *bucket, hash uint64, key []byte) uint32 {
 	i, isNew := b.keys.Put(hash, 0, key)
 	if isNew {
 		b.cells = append(b.cells, cell{slot: m.comp.Alloc()})
+		m.cells++
 	}
 	return b.cells[i].slot
 }
@@ -381,8 +386,8 @@ func (m *panes) forget(s *slidingWindow) {
 		m.pool.put(s.own)
 		s.own = nil
 	}
-	delete(m.scheduled, s.index)
-	m.dirty = slices.DeleteFunc(m.dirty, func(d *slidingWindow) bool { return d == s })
+	m.known.drop(s.index)
+	delete(m.scheduled, s.index) // a mention in m.dirty does nothing any more
 }
 
 // purge drops a bucket of panes that no window needs any more.
@@ -393,6 +398,7 @@ func (m *panes) purge(l int, b *bucket) {
 			m.limit.closed(b.keys.Key(i))
 		}
 	}
+	m.cells -= len(b.cells)
 	lv := &m.levels[l]
 	delete(lv.buckets, b.index)
 	if lv.last == b {
@@ -428,19 +434,15 @@ func (m *panes) lastEnd() int64 {
 	return end
 }
 
-func (m *panes) open() int {
-	n := 0
-	for _, b := range m.levels[0].buckets {
-		n += len(b.cells)
-	}
-	return n
-}
+// open counts the cells of panes, which is near to the windows of keys: a
+// window has a row for each key of its panes.
+func (m *panes) open() int { return m.cells / len(m.levels) }
 
 func (m *panes) bytes() int {
-	n := m.comp.Bytes() + m.scratch.Bytes()
+	n := m.liveBytes() + m.scratch.Bytes()
 	for _, lv := range m.levels {
 		for _, b := range lv.buckets {
-			n += b.keys.Bytes() + 24*cap(b.cells)
+			n += b.keys.Bytes() + 24*len(b.cells)
 		}
 	}
 	return n

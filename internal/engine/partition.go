@@ -44,6 +44,24 @@ type work struct {
 	dead  []result.DeadLetter
 }
 
+// empty gives a work item buffers that hold nothing yet.
+func (w *work) empty() {
+	w.chunk = source.Chunk{}
+	w.batch = exchange.NewShared(func(*exchange.Shared) { w.part.free <- w })
+}
+
+// shrink lets go of the buffers of a partition that has become idle: hundreds
+// of quiet ones would hold a megabyte each. Only its pump calls it, with the
+// item it has taken.
+func (p *partition) shrink(taken *work) {
+	taken.empty()
+	for range len(p.free) {
+		w := <-p.free
+		w.empty()
+		p.free <- w
+	}
+}
+
 // mark says what a work item without a chunk asks for.
 type mark uint8
 

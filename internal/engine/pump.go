@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/llm-optimizer/processor/event"
-	"github.com/llm-optimizer/processor/internal/exchange"
 	"github.com/llm-optimizer/processor/source"
 	"github.com/llm-optimizer/processor/watermark"
 )
@@ -20,6 +19,8 @@ func (r *Runner) readAll(ctx, hard context.Context, parts []source.Partition) (e
 	soft, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(hard, cancel)()
+	// Paused pumps look at soft: they must be woken after it has ended.
+	defer context.AfterFunc(soft, r.wake)()
 	maxOpen := r.cfg.Source.Traits().MaxOpen
 	if maxOpen <= 0 {
 		maxOpen = len(parts) + 1<<20
@@ -28,6 +29,9 @@ func (r *Runner) readAll(ctx, hard context.Context, parts []source.Partition) (e
 	known := make([]*partition, len(parts))
 	for i, sp := range parts {
 		p, err := r.register(soft, sp, min(len(parts), maxOpen), i >= maxOpen)
+		if soft.Err() != nil {
+			return false // stopped while looking at the files' beginnings
+		}
 		if err != nil {
 			r.fail(err)
 			return false
@@ -50,7 +54,8 @@ func (r *Runner) readAll(ctx, hard context.Context, parts []source.Partition) (e
 		})
 	}
 	pumps.Go(func() { r.discover(soft, start) })
-	for _, p := range known {
+	for i, p := range known {
+		known[i] = nil // an ended partition's memory is not held by the list
 		start(p)
 	}
 	pumps.Wait()
@@ -146,7 +151,7 @@ func (r *Runner) pump(soft, hard context.Context, p *partition) error {
 	end := stopMark
 	for range cap(p.free) {
 		w := &work{part: p}
-		w.batch = exchange.NewShared(func(*exchange.Shared) { p.free <- w })
+		w.empty()
 		p.free <- w
 	}
 	for {
@@ -197,6 +202,7 @@ func (r *Runner) read(soft, hard context.Context, p *partition) (*work, error) {
 		}
 		r.mark(hard, p, wait.mark)
 	}
+	p.shrink(w)
 	return w, p.part.Read(soft, &w.chunk)
 }
 

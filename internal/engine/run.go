@@ -69,6 +69,7 @@ type Runner struct {
 	work     chan *work
 
 	events, dead atomic.Int64
+	ended        atomic.Bool
 	combined     atomic.Int64
 
 	// mu orders flushes: the tracker and the sends to all shards are one
@@ -128,9 +129,6 @@ func (r *Runner) Close() error {
 func (r *Runner) Run(ctx, hard context.Context, parts []source.Partition) error {
 	hard, r.cancel = context.WithCancelCause(hard)
 	defer r.cancel(errFinished)
-	stopWaking := context.AfterFunc(ctx, r.wake)
-	defer stopWaking()
-	defer context.AfterFunc(hard, r.wake)()
 
 	var shards, workers, clock sync.WaitGroup
 	for i := range r.shards {
@@ -148,6 +146,7 @@ func (r *Runner) Run(ctx, hard context.Context, parts []source.Partition) error 
 	stopClock()
 	clock.Wait()
 	if ended && hard.Err() == nil {
+		r.ended.Store(true)
 		r.sendAll(hard, exchange.Flush{Kind: exchange.Finish})
 	}
 	r.exchange.Close()
@@ -352,11 +351,14 @@ func (r *Runner) Counters(query int) Counters {
 	}
 }
 
-// Events is the number of decoded events so far, Dead of records that were not.
+// Events is the number of decoded events so far.
 func (r *Runner) Events() int64 { return r.events.Load() }
 
 // Dead is the number of records that could not be decoded.
 func (r *Runner) Dead() int64 { return r.dead.Load() }
+
+// Ended reports whether the input has ended, and all its windows fired.
+func (r *Runner) Ended() bool { return r.ended.Load() }
 
 // Watermark is the combined watermark.
 func (r *Runner) Watermark() int64 { return r.combined.Load() }

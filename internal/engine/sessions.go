@@ -45,14 +45,19 @@ type session struct {
 	firedStart, firedEnd int64
 	count                uint64
 	key                  uint32
-	next                 int32
-	slot                 uint32
-	firing               uint32
-	gen                  uint32
-	flags                sessionFlags
+	// prev and next link the sessions of the key, the one that ends last
+	// first: an event of our days finds its session near the head.
+	prev, next int32
+	slot       uint32
+	firing     uint32
+	gen        uint32
+	flags      sessionFlags
 	// retracts are the fired sessions this one absorbed since it last fired.
 	retracts []firing
 }
+
+// sessionBytes is the size of a session.
+const sessionBytes = 128
 
 type sessionFlags uint8
 
@@ -132,9 +137,8 @@ func (m *sessions) find(number int, start, end, met int64) {
 	if number < 0 {
 		return
 	}
-	for i := m.heads[number]; i != none; i = m.all[i].next {
-		s := &m.all[i]
-		if s.start <= end && s.end >= start && met < m.diesAt(s.end) {
+	for i := m.heads[number]; i != none && m.all[i].end >= start; i = m.all[i].next {
+		if s := &m.all[i]; s.start <= end && met < m.diesAt(s.end) {
 			m.candidates = append(m.candidates, i)
 		}
 	}
@@ -165,10 +169,10 @@ func (m *sessions) create(hash uint64, key []byte, number int, start, end int64)
 	}
 	s := &m.all[i]
 	*s = session{
-		start: start, end: end, identity: start, key: uint32(number), next: m.heads[number],
+		start: start, end: end, identity: start, key: uint32(number),
 		slot: m.comp.Alloc(), gen: s.gen, retracts: s.retracts[:0],
 	}
-	m.heads[number] = i
+	m.link(i, none)
 	if m.now < closesAt(end) {
 		s.flags = sessionOwed
 	}
@@ -204,6 +208,10 @@ func (m *sessions) join(start, end int64) int32 {
 		}
 	}
 	s.start, s.end = min(s.start, start), max(s.end, end)
+	if s.prev != none && m.all[s.prev].end < s.end {
+		m.unlink(keep)
+		m.link(keep, none)
+	}
 	return keep
 }
 
@@ -334,14 +342,44 @@ func (m *sessions) correctOne(t sessionTimer) {
 	}
 }
 
+// link puts a session into its key's list, behind after and behind all that
+// end later.
+func (m *sessions) link(i, after int32) {
+	s := &m.all[i]
+	next := m.heads[s.key]
+	if after != none {
+		next = m.all[after].next
+	}
+	for next != none && m.all[next].end > s.end {
+		after, next = next, m.all[next].next
+	}
+	s.prev, s.next = after, next
+	if next != none {
+		m.all[next].prev = i
+	}
+	if after == none {
+		m.heads[s.key] = i
+	} else {
+		m.all[after].next = i
+	}
+}
+
+func (m *sessions) unlink(i int32) {
+	s := &m.all[i]
+	if s.next != none {
+		m.all[s.next].prev = s.prev
+	}
+	if s.prev == none {
+		m.heads[s.key] = s.next
+	} else {
+		m.all[s.prev].next = s.next
+	}
+}
+
 // remove frees a session.
 func (m *sessions) remove(i int32) {
 	s := &m.all[i]
-	head := &m.heads[s.key]
-	for *head != i {
-		head = &m.all[*head].next
-	}
-	*head = s.next
+	m.unlink(i)
 	if m.heads[s.key] == none {
 		m.live--
 	}
@@ -426,5 +464,5 @@ func (m *sessions) lastEnd() int64 {
 func (m *sessions) open() int { return m.opened }
 
 func (m *sessions) bytes() int {
-	return m.comp.Bytes() + m.keys.Bytes() + 4*cap(m.heads) + 96*cap(m.all) + 32*cap(m.timers)
+	return m.liveBytes() + m.keys.Bytes() + 4*len(m.heads) + sessionBytes*m.opened + 32*len(m.timers)
 }

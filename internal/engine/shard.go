@@ -16,8 +16,9 @@ type shard struct {
 	mergers    []merger
 	everyEvent bool
 	out        writer
-	// limits are by query; nil without any.
+	// limits are by query; nil without any. sized says that one is of bytes.
 	limits []*limiter
+	sized  bool
 
 	// Published for others to read.
 	lastEnd   atomic.Int64 // the end of the last open window
@@ -26,7 +27,7 @@ type shard struct {
 }
 
 func newShard(p *plan.Plan, ledgers []*ledger, limits Limits, everyEvent bool) *shard {
-	s := &shard{everyEvent: everyEvent, out: writer{batch: &result.Batch{}}}
+	s := &shard{everyEvent: everyEvent, sized: limits.Memory > 0, out: writer{batch: &result.Batch{}}}
 	s.lastEnd.Store(event.MinTime)
 	for i, q := range p.Queries {
 		lim := newLimiter(limits, len(q.Keys), s.stateSize.Load)
@@ -135,16 +136,21 @@ func (s *shard) publish(k exchange.Kind) {
 		open += m.open()
 	}
 	s.openCount.Store(int64(open))
-	if k == exchange.Data && s.limits[0] == nil {
-		return // the rest costs a walk over all windows
+	if s.sized {
+		size := 0
+		for _, m := range s.mergers {
+			size += m.bytes()
+		}
+		s.stateSize.Store(int64(size))
 	}
-	last, size := event.MinTime, 0
+	if k == exchange.Data {
+		return // the rest costs a walk over all windows, and is asked for when idle
+	}
+	last := event.MinTime
 	for _, m := range s.mergers {
 		last = max(last, m.lastEnd())
-		size += m.bytes()
 	}
 	s.lastEnd.Store(last)
-	s.stateSize.Store(int64(size))
 }
 
 func (s *shard) limitError() error {

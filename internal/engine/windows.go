@@ -217,8 +217,7 @@ func (m *windows) purge(b *bucket) {
 	if m.last == b {
 		m.last = nil
 	}
-	m.dirty = slices.DeleteFunc(m.dirty, func(d *bucket) bool { return d == b })
-	m.pool.put(b)
+	m.pool.put(b) // without dirty cells: a mention in m.dirty does nothing any more
 }
 
 // sorted is the open windows in the order of their ends.
@@ -265,9 +264,9 @@ func (m *windows) lastEnd() int64 {
 func (m *windows) open() int { return m.cells }
 
 func (m *windows) bytes() int {
-	n := m.comp.Bytes()
+	n := m.liveBytes()
 	for _, b := range m.byIndex {
-		n += b.keys.Bytes() + 24*cap(b.cells)
+		n += b.keys.Bytes() + 24*len(b.cells)
 	}
 	return n
 }

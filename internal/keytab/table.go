@@ -107,7 +107,8 @@ func (t *Table) Clear() {
 func (t *Table) Bytes() int { return 4*cap(t.index) + 24*cap(t.entries) + cap(t.keys) }
 
 func (t *Table) home(hash uint64, pane int64) uint32 {
-	return uint32(hash^uint64(pane)*0x9e3779b97f4a7c15) & t.mask
+	x := hash ^ uint64(pane)*0x9e3779b97f4a7c15
+	return uint32(x^x>>32) & t.mask // panes are multiples of powers of ten: their low bits say little
 }
 
 func (t *Table) is(i int, hash uint64, pane int64, key []byte) bool {
