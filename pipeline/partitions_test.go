@@ -290,3 +290,50 @@ func TestAPartitionThatWaitsForItsTurnCountsWithItsFirstEvent(t *testing.T) {
 		expect("[10,20) on_time n=1")
 	})
 }
+
+// broken is a sink that refuses every batch.
+type broken struct{ seen }
+
+func (*broken) Write(context.Context, *result.Batch) error { return errors.New("refused") }
+
+func TestARunEndsThoughAPartitionPauses(t *testing.T) {
+	for range 50 { // the wakeup could be lost, not always
+		synctest.Test(t, func(t *testing.T) {
+			a, b := newTap("a"), newTap("b")
+			w := pipeline.DefaultSpec().Watermark
+			w.MaxOutOfOrderness, w.MaxDrift = 0, time.Minute
+			p, err := pipeline.New("partitions").From(&taps{start: []*tap{a, b}, found: make(chan *tap)}).
+				EventTime("t", event.UnixSec).Watermark(w).
+				Query("q").KeyBy("k").Window(window.Tumbling(10 * time.Second)).Aggregate(aggregate.Count().As("n")).
+				To(&broken{}).Build()
+			if err != nil {
+				t.Fatal(err)
+			}
+			done := make(chan error)
+			go func() {
+				_, err := p.Run(t.Context())
+				done <- err
+			}()
+			b.send(1)
+			a.send(100)
+			a.send(101) // a pauses now
+			b.lines <- at(11)
+			if err := <-done; err == nil || !strings.Contains(err.Error(), "refused") {
+				t.Errorf("error is %v", err)
+			}
+		})
+	}
+}
+
+func TestTheLastWindowComesThoughOnePartitionNeverDelivered(t *testing.T) {
+	a, b := newTap("a"), newTap("b")
+	src := &taps{start: []*tap{a}}
+	drive(t, src, func(w *pipeline.WatermarkSpec) { w.IdleTimeout = 10 * time.Second }, func(expect func(string)) {
+		b.lines = make(chan string)
+		time.Sleep(9 * time.Second)
+		src.found <- b // its idle clock starts later than that of a
+		a.send(3)
+		time.Sleep(30 * time.Second)
+		expect("[0,10) on_time n=1")
+	})
+}

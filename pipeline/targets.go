@@ -36,6 +36,9 @@ func (p *Pipeline) checkTargets(parts []source.Partition) error {
 		if t == "" {
 			continue
 		}
+		if w, ok := p.spec.Source.(source.Watcher); ok && w.Watches(t) {
+			return fmt.Errorf("sink %s writes to %s, which the source would find and follow: choose another file or pattern", l.Name, t)
+		}
 		out, err := os.Stat(t)
 		if err != nil {
 			continue // not there yet, so nobody reads it

@@ -27,6 +27,10 @@ func TestSinksDoNotShareAFileWithEachOtherOrTheSource(t *testing.T) {
 	if _, err := p.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "which the source reads") {
 		t.Errorf("error is %v", err)
 	}
+	p = build(t, counting(&source.File{Path: filepath.Join(dir, "*.jsonl"), Follow: true}).To(&sink.File{Path: filepath.Join(dir, "out.jsonl")}))
+	if _, err := p.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "find and follow") {
+		t.Errorf("error is %v", err)
+	}
 	if text, err := os.ReadFile(in); err != nil || len(text) == 0 {
 		t.Errorf("the input is %q, %v", text, err)
 	}

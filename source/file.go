@@ -111,6 +111,17 @@ func (s *File) Discover(ctx context.Context) ([]Partition, error) {
 	}
 }
 
+// Watches reports whether a file that appears at the path would be followed.
+func (s *File) Watches(path string) bool {
+	pattern, perr := filepath.Abs(s.Path)
+	path, err := filepath.Abs(path)
+	if !s.Follow || perr != nil || err != nil {
+		return false
+	}
+	matches, err := filepath.Match(pattern, path)
+	return err == nil && matches
+}
+
 // Close has nothing to release: files are open while their partitions are.
 func (s *File) Close() error { return nil }
 

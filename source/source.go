@@ -61,6 +61,12 @@ type Peeker interface {
 	Peek(ctx context.Context, c *Chunk) error
 }
 
+// Watcher is a source that reads files which appear while it runs.
+type Watcher interface {
+	// Watches reports whether a file at the path would become a partition.
+	Watches(path string) bool
+}
+
 // Chunk is a run of records as a source hands them over. Its memory belongs
 // to the engine, which reuses it: a source appends to Data[:0].
 type Chunk struct {

@@ -35,9 +35,10 @@ type preparer struct {
 
 // refusal is a row that one query refuses for a wrong type.
 type refusal struct {
-	row   int32
-	query int
-	err   string
+	row    int32
+	query  int
+	reason string
+	err    string
 }
 
 func newPreparer(p *plan.Plan, d *decode.Decoder, ops []operator.Operator, ledgers []*ledger) *preparer {
@@ -149,11 +150,7 @@ func (p *preparer) check(i int, c plan.Check, b *exchange.Shared, sel *exchange.
 		if !bad[k] || c.Where >= 0 && b.Columns[c.Where].Kind[row] != event.True {
 			continue
 		}
-		want := "a string, number or boolean"
-		if c.Numeric {
-			want = "a number"
-		}
-		p.refuse(i, row, fmt.Sprintf("%s is of kind %s, it must be %s", c.What, k, want))
+		p.refuse(refusal{row: row, query: i, reason: "type", err: wrongType(c, k)})
 	}
 }
 
@@ -161,19 +158,31 @@ func (p *preparer) check(i int, c plan.Check, b *exchange.Shared, sel *exchange.
 func (p *preparer) checkTimes(i int, q *plan.Query, b *exchange.Shared, sel *exchange.Selection) {
 	for _, row := range sel.Index {
 		if t := b.Time[row]; t < q.MinTime || t > q.MaxTime {
-			p.refuse(i, row, "the bounds of the event's window lie beyond what int64 nanoseconds can hold")
+			p.refuse(refusal{row: row, query: i, reason: "time", err: "the bounds of the event's window lie beyond what int64 nanoseconds can hold"})
 		}
 	}
 }
 
 // refuse notes a row once.
-func (p *preparer) refuse(query int, row int32, err string) {
-	for len(p.isRefused) <= int(row) {
+func (p *preparer) refuse(r refusal) {
+	for len(p.isRefused) <= int(r.row) {
 		p.isRefused = append(p.isRefused, false)
 	}
-	if !p.isRefused[row] {
-		p.isRefused[row] = true
-		p.refused = append(p.refused, refusal{row: row, query: query, err: err})
+	if !p.isRefused[r.row] {
+		p.isRefused[r.row] = true
+		p.refused = append(p.refused, r)
+	}
+}
+
+// wrongType says why a query cannot compute on a value of kind k.
+func wrongType(c plan.Check, k event.Kind) string {
+	switch {
+	case k == event.Invalid:
+		return c.What + " cannot be computed: a field in it is of a wrong type, such as a string where a number is needed"
+	case c.Numeric:
+		return fmt.Sprintf("%s is of kind %s, it must be a number", c.What, k)
+	default:
+		return fmt.Sprintf("%s is of kind %s, it must be a string, number or boolean", c.What, k)
 	}
 }
 
@@ -224,7 +233,7 @@ func (p *preparer) deadLetters(b *exchange.Shared) []result.DeadLetter {
 	for i := 0; i < len(p.refused); {
 		first := p.refused[i]
 		d := result.DeadLetter{
-			Source: sourceOf(b.Origin, b.Offset[first.row]), Reason: "type", Err: first.err,
+			Source: sourceOf(b.Origin, b.Offset[first.row]), Reason: first.reason, Err: first.err,
 			Raw: append([]byte(nil), b.Bytes(b.Raw[first.row])...),
 		}
 		for ; i < len(p.refused) && p.refused[i].row == first.row; i++ {

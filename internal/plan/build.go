@@ -305,7 +305,8 @@ func (b *builder) finishQuery(i int, d *draft) (*Query, error) {
 			return nil, err
 		}
 		q.Gap = int64(d.def.Window.Gap)
-		q.MaxTime = math.MaxInt64 - q.Gap - 1
+		// The ends of int64 stand for "no bound" in results.
+		q.MinTime, q.MaxTime = math.MinInt64+1, math.MaxInt64-q.Gap-1
 		return q, nil
 	}
 	if q.Aligned, err = window.NewAligned(d.def.Window); err != nil {
