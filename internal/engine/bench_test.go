@@ -106,7 +106,7 @@ func (x *bench) prepare(b testing.TB, c *source.Chunk, s *exchange.Shared) {
 // step flushes what is combined through the shard.
 func (x *bench) step(b testing.TB) {
 	w := x.comb.wm.Current()
-	f := &exchange.Flush{Watermark: w, Others: event.MaxTime, Combined: w}
+	f := &exchange.Flush{Others: event.MaxTime, Combined: w}
 	x.comb.take(0, f)
 	x.comb.flushed()
 	if err := x.shard.step(f); err != nil {

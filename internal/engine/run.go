@@ -251,7 +251,7 @@ func (r *Runner) flush(hard context.Context, p *partition) {
 	r.combined.Store(r.tracker.Combined())
 	for s := range r.shards {
 		f := &exchange.Flush{
-			Kind: exchange.Data, Watermark: w, Others: others,
+			Kind: exchange.Data, Others: others,
 			Combined: r.tracker.Combined(), Now: p.lastFlush.UnixNano(),
 		}
 		c.take(s, f)

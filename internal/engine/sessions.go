@@ -15,15 +15,18 @@ import (
 // by one: which session an event joins can depend on the one before it.
 type sessions struct {
 	mergeQuery
-	gap    int64
-	keys   keytab.Table
-	heads  []int32 // by key number: the first session of the key, or none
-	live   int     // keys that have sessions
-	all    []session
-	free   []int32
-	timers timers[sessionTimer]
-	dirty  []sessionTimer
-	opened int
+	gap   int64
+	keys  keytab.Table
+	heads []int32 // by key number: the first session of the key, or none
+	live  int     // keys that have sessions
+	// spareKeys and spareHeads are what compact builds the next ones in.
+	spareKeys  keytab.Table
+	spareHeads []int32
+	all        []session
+	free       []int32
+	timers     timers[sessionTimer]
+	dirty      []sessionTimer
+	opened     int
 
 	candidates []int32
 }
@@ -397,8 +400,7 @@ func (m *sessions) compact() {
 	if m.keys.Len() < enough || m.keys.Len() < 2*m.live {
 		return
 	}
-	var keys keytab.Table
-	heads := make([]int32, 0, m.live)
+	keys, heads := m.spareKeys, m.spareHeads[:0]
 	for n := range m.heads {
 		if m.heads[n] == none {
 			continue
@@ -409,6 +411,8 @@ func (m *sessions) compact() {
 			m.all[i].key = uint32(number)
 		}
 	}
+	m.spareKeys, m.spareHeads = m.keys, m.heads
+	m.spareKeys.Clear()
 	m.keys, m.heads = keys, heads
 }
 

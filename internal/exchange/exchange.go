@@ -15,10 +15,9 @@ import (
 // shard in one order, also those that carry nothing for it.
 type Flush struct {
 	Kind Kind
-	// Watermark is the partition's own watermark after the flush, Others the
-	// minimum of the other partitions that count: an event that met w lifts
-	// the combined watermark to min(w, Others).
-	Watermark, Others int64
+	// Others is the minimum of the watermarks of the other partitions that
+	// count: an event that met w lifts the combined one to min(w, Others).
+	Others int64
 	// Combined is the combined watermark after the flush.
 	Combined int64
 	// Now is the wall clock when the flush was made, in nanoseconds.

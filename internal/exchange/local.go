@@ -25,6 +25,8 @@ func (s *Shared) Release() {
 // Local is the exchange inside one process: a bounded channel for each shard.
 type Local struct{ shards []chan *Flush }
 
+var _ Exchange = (*Local)(nil)
+
 // NewLocal returns an exchange to n shards that holds up to depth flushes for
 // each.
 func NewLocal(n, depth int) *Local {
