@@ -1,6 +1,8 @@
 package sink
 
 import (
+	"cmp"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -32,6 +34,7 @@ type table struct {
 	rows    int
 
 	order []*layout // queries of the batch, by first row
+	index []int     // results of the batch, sorted for people
 	keys  []event.Value
 }
 
@@ -55,7 +58,7 @@ func newTable(meta bool) *table {
 // append appends the batch as lines of text.
 func (t *table) append(dst []byte, b *result.Batch) []byte {
 	t.order = t.order[:0]
-	for i := range b.Results {
+	for _, i := range t.sorted(b.Results) {
 		t.add(&b.Results[i])
 	}
 	for _, l := range t.order {
@@ -68,6 +71,20 @@ func (t *table) append(dst []byte, b *result.Batch) []byte {
 		dst = appendDead(dst, &b.Dead[i])
 	}
 	return dst
+}
+
+// sorted is the places of the results by window, then key; firings of one
+// window and key keep their order.
+func (t *table) sorted(rows []result.Result) []int {
+	t.index = t.index[:0]
+	for i := range rows {
+		t.index = append(t.index, i)
+	}
+	slices.SortStableFunc(t.index, func(a, b int) int {
+		x, y := &rows[a], &rows[b]
+		return cmp.Or(cmp.Compare(x.End, y.End), cmp.Compare(x.Start, y.Start), cmp.Compare(x.KeyJSON, y.KeyJSON))
+	})
+	return t.index
 }
 
 func (t *table) layout(q *result.Query) *layout {
