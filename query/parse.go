@@ -9,7 +9,7 @@ import (
 // what is wrong with it, or nil. path becomes the Problem's Path.
 func CheckExpr(path, text string) *Problem {
 	if _, err := expr.Parse(text); err != nil {
-		p := exprProblem(path, err)
+		p := NewProblem(path, err)
 		return &p
 	}
 	return nil
@@ -20,7 +20,7 @@ func CheckCondition(path, text string) *Problem {
 	e, err := expr.Parse(text)
 	switch {
 	case err != nil:
-		p := exprProblem(path, err)
+		p := NewProblem(path, err)
 		return &p
 	case !e.CanBeTrue():
 		return &Problem{Path: path, Message: "is never true; it has to be a condition, such as latency_ms > 0"}
@@ -33,7 +33,7 @@ func CheckCondition(path, text string) *Problem {
 func CheckField(path, text string) *Problem {
 	e, err := expr.Parse(text)
 	if err != nil {
-		p := exprProblem(path, err)
+		p := NewProblem(path, err)
 		return &p
 	}
 	if _, ok := e.IsPath(); !ok {
@@ -48,7 +48,7 @@ func CheckField(path, text string) *Problem {
 func ParseAggregate(name, text string) (aggregate.Spec, *Problem) {
 	a, err := expr.ParseAggregate(text)
 	if err != nil {
-		p := exprProblem("aggregate."+name, err)
+		p := NewProblem("aggregate."+name, err)
 		return aggregate.Spec{}, &p
 	}
 	s := aggregate.Spec{Name: name, Func: a.Func, Arg: a.ArgText, Where: a.WhereText}

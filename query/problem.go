@@ -27,8 +27,9 @@ func (p Problem) Error() string {
 	return p.Path + ": " + p.Message
 }
 
-// exprProblem turns an error of the expression parser into a Problem.
-func exprProblem(path string, err error) Problem {
+// NewProblem makes a Problem of an error at a path; one of the expression parser
+// brings its column.
+func NewProblem(path string, err error) Problem {
 	var e *expr.Error
 	if !errors.As(err, &e) {
 		return Problem{Path: path, Message: err.Error()}

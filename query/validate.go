@@ -3,6 +3,7 @@ package query
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -98,19 +99,10 @@ func (v *validator) column(path, name string) bool {
 		v.add(path, "has a name of %d bytes; at most %d are allowed", len(name), maxNameBytes)
 	case !utf8.ValidString(name), strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }):
 		v.add(path, "has a name with characters that do not print")
-	case contains(reservedColumns, name):
+	case slices.Contains(reservedColumns, name):
 		v.add(path, "%s is a column of every result (%s); choose another name", name, strings.Join(reservedColumns, ", "))
 	default:
 		return true
-	}
-	return false
-}
-
-func contains(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
 	}
 	return false
 }

@@ -180,7 +180,7 @@ func (q *combineQuery) enter(t int64) {
 		return
 	}
 	q.firesAt = closesAt(q.assigner.Window(pane.First).End)
-	q.diesAt = event.AddSat(closesAt(q.assigner.Window(pane.Last).End), q.plan.Lateness)
+	q.diesAt = diesAt(q.assigner.Window(pane.Last).End, q.plan.Lateness)
 }
 
 func (q *combineQuery) update(b *exchange.Shared) {

@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"encoding/base64"
-
 	"github.com/llm-optimizer/processor/aggregate"
 	"github.com/llm-optimizer/processor/event"
 	"github.com/llm-optimizer/processor/internal/exchange"
@@ -125,8 +123,21 @@ func closesAt(end int64) int64 {
 }
 
 // diesAt is the watermark at which a window is past the allowed lateness.
-func (m *mergeQuery) diesAt(end int64) int64 {
-	return event.AddSat(closesAt(end), m.plan.Lateness)
+func diesAt(end, lateness int64) int64 { return event.AddSat(closesAt(end), lateness) }
+
+func (m *mergeQuery) diesAt(end int64) int64 { return diesAt(end, m.plan.Lateness) }
+
+// correctEach fires the corrections that are pending and returns the emptied
+// list of where they are.
+func correctEach[T any](m *mergeQuery, dirty []T, correct func(T)) []T {
+	if len(dirty) == 0 {
+		return dirty
+	}
+	m.flush()
+	for _, d := range dirty {
+		correct(d)
+	}
+	return dirty[:0]
 }
 
 // liveBytes is the part of a composite's memory that is in use: what was freed
@@ -138,8 +149,6 @@ func (m *mergeQuery) liveBytes() int {
 	}
 	return int(float64(m.comp.Bytes()) * float64(slots) / float64(most))
 }
-
-func encodeSketch(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
 
 // admit returns the key under which a bucket counts an event.
 func (m *mergeQuery) admit(b *bucket, hash uint64, key []byte) (uint64, []byte) {

@@ -331,16 +331,7 @@ func (m *panes) emit(s *slidingWindow, key []byte, slot, number uint32, timing r
 	}, m.comp, slot)
 }
 
-func (m *panes) correct() {
-	if len(m.dirty) == 0 {
-		return
-	}
-	m.flush()
-	for _, s := range m.dirty {
-		m.correctWindow(s)
-	}
-	m.dirty = m.dirty[:0]
-}
+func (m *panes) correct() { m.dirty = correctEach(&m.mergeQuery, m.dirty, m.correctWindow) }
 
 func (m *panes) correctWindow(s *slidingWindow) {
 	if s.own == nil || len(s.own.dirty) == 0 {

@@ -321,16 +321,7 @@ func (m *sessions) advance(c int64) {
 	m.compact()
 }
 
-func (m *sessions) correct() {
-	if len(m.dirty) == 0 {
-		return
-	}
-	m.flush()
-	for _, t := range m.dirty {
-		m.correctOne(t)
-	}
-	m.dirty = m.dirty[:0]
-}
+func (m *sessions) correct() { m.dirty = correctEach(&m.mergeQuery, m.dirty, m.correctOne) }
 
 // correctOne fires a session that has ended and has something new. One that
 // grew past the watermark meanwhile waits for it.

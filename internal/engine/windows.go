@@ -185,16 +185,7 @@ func (m *windows) fire(b *bucket, i int, timing result.Timing) {
 	}
 }
 
-func (m *windows) correct() {
-	if len(m.dirty) == 0 {
-		return
-	}
-	m.flush()
-	for _, b := range m.dirty {
-		m.correctBucket(b)
-	}
-	m.dirty = m.dirty[:0]
-}
+func (m *windows) correct() { m.dirty = correctEach(&m.mergeQuery, m.dirty, m.correctBucket) }
 
 func (m *windows) correctBucket(b *bucket) {
 	for _, i := range b.dirty {

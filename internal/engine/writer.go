@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"encoding/base64"
+
 	"github.com/llm-optimizer/processor/aggregate"
 	"github.com/llm-optimizer/processor/event"
 	"github.com/llm-optimizer/processor/internal/exchange"
@@ -92,7 +94,7 @@ func sketches(q *plan.Query, comp *aggregate.Composite, slot uint32) []result.Sk
 	var out []result.Sketch
 	for i, a := range q.Def.Aggregates {
 		if a.Func == "percentile" {
-			out = append(out, result.Sketch{Name: a.Name, Base64: encodeSketch(comp.Sketch(nil, i, slot))})
+			out = append(out, result.Sketch{Name: a.Name, Base64: base64.StdEncoding.EncodeToString(comp.Sketch(nil, i, slot))})
 		}
 	}
 	return out

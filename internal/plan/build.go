@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -29,17 +28,9 @@ type Input struct {
 // Field is a computed field.
 type Field struct{ Name, Expr string }
 
-// Problem is one thing that cannot be planned, with its place as in a config:
-// "queries.0.where".
-type Problem struct {
-	Path    string
-	Message string
-	// Column is the place inside an expression, from 1; 0 for none.
-	Column int
-}
-
-// Build plans the input, or says everything that is wrong with it.
-func Build(in Input) (*Plan, []Problem) {
+// Build plans the input, or says everything that is wrong with it; paths are as
+// in a config: "queries.0.where".
+func Build(in Input) (*Plan, []query.Problem) {
 	b := &builder{in: in, byPath: map[string]*column{}, byText: map[string]*column{}}
 	b.declareFields()
 	for _, path := range in.Reads {
@@ -57,7 +48,7 @@ func Build(in Input) (*Plan, []Problem) {
 
 type builder struct {
 	in       Input
-	problems []Problem
+	problems []query.Problem
 	decoded  []*column
 	byPath   map[string]*column
 	fields   []*column // the user's computed fields
@@ -94,12 +85,7 @@ type draftCheck struct {
 }
 
 func (b *builder) problem(path string, err error) {
-	p := Problem{Path: path, Message: err.Error()}
-	var e *expr.Error
-	if errors.As(err, &e) {
-		p.Column, p.Message = e.Column, e.Message
-	}
-	b.problems = append(b.problems, p)
+	b.problems = append(b.problems, query.NewProblem(path, err))
 }
 
 func (b *builder) parse(path, src string) *expr.Expr {
@@ -235,7 +221,7 @@ func (d *draft) input(c *column) int {
 }
 
 // finish numbers the columns and compiles what reads them.
-func (b *builder) finish() (*Plan, []Problem) {
+func (b *builder) finish() (*Plan, []query.Problem) {
 	p := &Plan{Schema: &event.Schema{Computed: len(b.fields) + len(b.anon)}}
 	for i, c := range b.decoded {
 		c.number = i
