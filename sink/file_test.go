@@ -63,7 +63,7 @@ func TestFileOnExisting(t *testing.T) {
 		s := &File{Path: path, OnExisting: c.mode}
 		if c.err == "" {
 			deliver(t, s, row(0, "m", 1))
-		} else if err := s.Open(t.Context()); err == nil || !strings.Contains(err.Error(), c.err) || !strings.Contains(err.Error(), path) {
+		} else if err := errors.Join(s.Open(t.Context()), s.Start(t.Context())); err == nil || !strings.Contains(err.Error(), c.err) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s on %q: error %v does not say %q", c.mode, c.before, err, c.err)
 		}
 		must(t, s.Close(t.Context()))

@@ -29,6 +29,39 @@ type Starter interface {
 	Start(ctx context.Context) error
 }
 
+// Marker is a sink that can say which epochs it holds, so that with a durable
+// state each row is in it exactly once. Rows come epoch by epoch, in order:
+// Write any number of times, then Commit for the last of these epochs. Other
+// sinks get rows at least once.
+type Marker interface {
+	Sink
+	// Resume is called between Open and Start. m is what the state holds of
+	// this sink: the last epoch that it is known to hold and the token of its
+	// last Commit, since when there may have been no rows for it; or, with a
+	// nil Token, that it is new. It returns the newest epoch that the sink
+	// holds whole, not before m.Epoch; rows of later epochs will be written
+	// again, so any there are must go, here or in Start. newest is the last
+	// epoch of the state: a sink that holds a later one, or rows under another
+	// incarnation, belongs to another state and refuses with an error, unless
+	// redeliver asks to take it over at least once.
+	Resume(ctx context.Context, m Mark, newest uint64, redeliver bool) (epoch uint64, err error)
+	// Commit makes all rows written so far durable under a mark and returns
+	// the token that the next Resume will be given. A sink whose transactions
+	// hold rows and mark together needs none, and returns an empty one that is
+	// not nil. After an error the run ends.
+	Commit(ctx context.Context, m Mark) (token []byte, err error)
+}
+
+// Mark is a place in the outbox of a pipeline's durable state.
+type Mark struct {
+	// Incarnation identifies the state: another one counts epochs anew.
+	Incarnation [16]byte
+	// Epoch is the last one whose rows are all there.
+	Epoch uint64
+	// Token is what the last Commit returned, in that epoch or before.
+	Token []byte
+}
+
 // Targeter is a sink that writes to a place of its own on this machine.
 type Targeter interface {
 	// Target is the path. Two sinks with one target, and one that the source

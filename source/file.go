@@ -30,6 +30,16 @@ const pollEvery = 100 * time.Millisecond
 // are read once, so a pattern should not match the compressed copies of files
 // that were followed.
 //
+// With durable state a later run finds each file again by that identity and
+// goes on where the last one stopped; see Recognize. What no run can find are
+// lines that were not read before their file was removed, compressed, moved to
+// another folder or cut short.
+//
+// The last line of a file that is not followed needs no line end. If the file
+// has grown when a later run goes on, the rest of that line is a record of its
+// own: what was handed over cannot be taken back. A followed file's last line
+// waits for its end, and its position stays before it.
+//
 // A File belongs to one pipeline; use it by pointer.
 type File struct {
 	// Path is a path or a pattern of path/filepath.Match: data/*.jsonl. With
@@ -51,6 +61,10 @@ type File struct {
 	// known are the partitions that were handed out and whose files may still
 	// be found by the pattern.
 	known []*filePartition
+	// moved are partitions for the next Discover, which Recognize found.
+	moved []Partition
+	// recognized says that Recognize has been called.
+	recognized bool
 }
 
 // Traits says that the source is live when it follows.
@@ -93,6 +107,9 @@ func (s *File) Discover(ctx context.Context) ([]Partition, error) {
 	if !s.Follow {
 		return Fixed()
 	}
+	if moved := s.takeMoved(); len(moved) > 0 {
+		return moved, nil
+	}
 	tick := time.NewTicker(s.poll)
 	defer tick.Stop()
 	for {
@@ -109,6 +126,15 @@ func (s *File) Discover(ctx context.Context) ([]Partition, error) {
 			return found, nil
 		}
 	}
+}
+
+// takeMoved returns what Recognize found beside the pattern.
+func (s *File) takeMoved() []Partition {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	moved := s.moved
+	s.moved = nil
+	return moved
 }
 
 // Watches reports whether a file that appears at the path would be followed.

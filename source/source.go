@@ -35,6 +35,28 @@ type Traits struct {
 	Live bool
 	// MaxOpen is how many partitions may be open at once; 0 is no limit.
 	MaxOpen int
+	// Once says that what was read is gone: partitions open at position 0
+	// only, so a later run cannot go on where this one stopped.
+	Once bool
+}
+
+// Saved is what a durable state knows of a partition that was read before.
+type Saved struct {
+	Origin event.Origin
+	// Position is where to go on: Chunk.Next of the last record that counts.
+	Position int64
+	// Token is the newest Chunk.Token up to there; nil if there was none.
+	Token []byte
+}
+
+// Recognizer is a source whose partitions are known by more than their origin.
+// The partitions of others go on from what was saved under an equal origin.
+type Recognizer interface {
+	// Recognize says for each of the partitions, which Open or Discover
+	// returned, which of saved it goes on from: its index, or -1 if it is
+	// new. Of saved, gone are those that will never be found again and may be
+	// forgotten. It is called before a partition is opened.
+	Recognize(ctx context.Context, parts []Partition, saved []Saved) (match, gone []int, err error)
 }
 
 // Partition is an ordered run of records. One goroutine calls Open, Read and
@@ -82,6 +104,10 @@ type Chunk struct {
 	Offset int64
 	// Next is the position after the last record.
 	Next int64
+	// Token is what a Recognizer needs, beside the origin, to find the
+	// partition again in a later run; nil says that it has not changed since
+	// the last chunk that had one. The engine keeps it and does not change it.
+	Token []byte
 	// Fill, when set, replaces decoding: it fills the batch's rows for the
 	// batch's schema. Typed sources use it.
 	Fill func(b *event.Batch) error
@@ -90,7 +116,7 @@ type Chunk struct {
 // Reset empties the chunk and keeps its memory.
 func (c *Chunk) Reset() {
 	c.Data, c.Spans, c.Offsets = c.Data[:0], c.Spans[:0], c.Offsets[:0]
-	c.Offset, c.Next, c.Fill = 0, 0, nil
+	c.Offset, c.Next, c.Token, c.Fill = 0, 0, nil, nil
 }
 
 // Fixed is a Discover for sources whose partitions are all known at Open.

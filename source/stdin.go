@@ -30,8 +30,8 @@ type Stdin struct {
 	MaxRecordBytes int
 }
 
-// Traits says that the source is live.
-func (s *Stdin) Traits() Traits { return Traits{Kind: "stdin", Live: true} }
+// Traits says that the source is live and can be read once.
+func (s *Stdin) Traits() Traits { return Traits{Kind: "stdin", Live: true, Once: true} }
 
 // Open returns the one partition.
 func (s *Stdin) Open(context.Context) ([]Partition, error) {

@@ -3,14 +3,11 @@ package source
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 )
-
-// headBytes is how much of a file's beginning belongs to its identity.
-const headBytes = 1 << 10
 
 // gracePolls is how many looks a file that lost its name is still given: its
 // writer may not have noticed yet.
@@ -28,20 +25,15 @@ const (
 // tail watches the end of a followed file.
 type tail struct {
 	p     *filePartition
-	file  *os.File
-	head  []byte // how the file begins, as far as it has been seen
+	text  *fileText
 	timer *time.Timer
-}
-
-func newTail(p *filePartition, f *os.File) *tail {
-	return &tail{p: p, file: f, head: make([]byte, 0, headBytes)}
 }
 
 // wait returns when the file is no longer what it was when the reader came to
 // its end, at position at.
 func (t *tail) wait(ctx context.Context, at int64) (change, error) {
 	for nameless := 0; ; {
-		info, err := t.file.Stat()
+		info, err := t.text.file.Stat()
 		if err != nil {
 			return over, fmt.Errorf("follow %s: %w", t.p.path, err)
 		}
@@ -49,7 +41,7 @@ func (t *tail) wait(ctx context.Context, at int64) (change, error) {
 		case err != nil:
 			return over, fmt.Errorf("follow %s: %w", t.p.path, err)
 		case !same || info.Size() < at:
-			return restarted, t.rewind()
+			return restarted, nil
 		case info.Size() > at:
 			return grown, nil
 		}
@@ -64,28 +56,16 @@ func (t *tail) wait(ctx context.Context, at int64) (change, error) {
 	}
 }
 
-// sameHead reports whether the file still begins as it did. A file that was
-// cut and written past the old end within one look is told by that.
+// sameHead reports whether the file still begins as it did when that was read.
+// A file that was cut and written past the old end within one look is told by
+// that.
 func (t *tail) sameHead() (bool, error) {
 	var buf [headBytes]byte
-	n, err := t.file.ReadAt(buf[:], 0)
-	if err != nil && err != io.EOF {
+	n, err := t.text.file.ReadAt(buf[:], 0)
+	if err != nil && !errors.Is(err, io.EOF) {
 		return false, err
 	}
-	if !bytes.HasPrefix(buf[:n], t.head) {
-		return false, nil
-	}
-	t.head = append(t.head[:0], buf[:n]...)
-	return true, nil
-}
-
-// rewind goes back to the beginning of a file that starts over.
-func (t *tail) rewind() error {
-	t.head = t.head[:0]
-	if _, err := t.file.Seek(0, io.SeekStart); err != nil {
-		return fmt.Errorf("start over at the beginning of %s: %w", t.p.path, err)
-	}
-	return nil
+	return bytes.HasPrefix(buf[:n], t.text.head), nil
 }
 
 func (t *tail) sleep(ctx context.Context) error {

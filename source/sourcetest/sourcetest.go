@@ -31,8 +31,9 @@ var errSkip = errors.New("does not apply")
 //
 // Records, their order, positions and resuming at each of them, the end, a
 // cancelled Read, Peek where there is one, and closing in the middle are
-// checked. A source that cannot resume returns an error that is
-// errors.ErrUnsupported from Partition.Open, and is excused.
+// checked; of a source.Recognizer also that it finds each partition again by
+// its newest token. A source that cannot resume says so with Traits.Once, and
+// is excused.
 func Run(t *testing.T, open func() source.Source, want ...string) {
 	t.Helper()
 	for _, c := range checks {
@@ -64,6 +65,7 @@ var checks = []struct {
 	{"discover", checkDiscover},
 	{"used chunk", checkUsedChunk},
 	{"resume", checkResume},
+	{"recognize", checkRecognize},
 	{"cancelled read", checkCancelled},
 	{"peek", checkPeek},
 	{"close in the middle", checkCloseEarly},
@@ -100,46 +102,6 @@ func checkUsedChunk(ctx context.Context, s suite) error {
 		c := &source.Chunk{Data: bytes.Repeat([]byte("left over\n"), 1000), Offset: 77, Next: 10_077}
 		return read(ctx, p, 0, c)
 	})
-}
-
-// checkResume reads a partition up to the end of each chunk, and goes on from
-// there with the source opened anew.
-func checkResume(ctx context.Context, s suite) error {
-	for upTo := 1; ; upTo++ {
-		var ends []int64
-		var first [][]string
-		more := false
-		err := s.with(ctx, func(_ source.Source, parts []source.Partition) error {
-			for _, p := range parts {
-				got, next, ended, err := readChunks(ctx, p, upTo)
-				if err != nil {
-					return err
-				}
-				first, ends = append(first, got), append(ends, next)
-				more = more || !ended
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		i := 0
-		err = s.all(ctx, func(p source.Partition) ([]string, error) {
-			got, err := read(ctx, p, ends[i], new(source.Chunk))
-			if errors.Is(err, errors.ErrUnsupported) {
-				return nil, fmt.Errorf("%w: %w", errSkip, err)
-			}
-			got = append(slices.Clone(first[i]), got...)
-			i++
-			return got, err
-		})
-		if err != nil {
-			return fmt.Errorf("after %d chunks of each partition, at positions %d: %w", upTo, ends, err)
-		}
-		if !more {
-			return nil
-		}
-	}
 }
 
 // checkCancelled reads with a cancelled context before each real read.
@@ -285,26 +247,6 @@ func read(ctx context.Context, p source.Partition, position int64, c *source.Chu
 		return got, fmt.Errorf("after io.EOF Read returns %v, want io.EOF again", err)
 	}
 	return got, p.Close()
-}
-
-// readChunks reads up to n chunks, and returns the position after them and
-// whether the partition ended before.
-func readChunks(ctx context.Context, p source.Partition, n int) (got []string, next int64, ended bool, err error) {
-	if err := p.Open(ctx, 0); err != nil {
-		return nil, 0, false, err
-	}
-	c := new(source.Chunk)
-	for range n {
-		err := p.Read(ctx, c)
-		if errors.Is(err, io.EOF) {
-			return got, next, true, p.Close()
-		}
-		if err != nil {
-			return got, next, false, err
-		}
-		got, next = append(got, records(c)...), c.Next
-	}
-	return got, next, false, p.Close()
 }
 
 // checkChunk checks a chunk that begins at or after position at, and returns

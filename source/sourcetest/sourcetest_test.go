@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,7 +28,7 @@ func (s *fake) Traits() source.Traits {
 	if s.fault == "kind" {
 		return source.Traits{}
 	}
-	return source.Traits{Kind: "fake"}
+	return source.Traits{Kind: "fake", Once: s.fault == "once"}
 }
 
 func (s *fake) Open(context.Context) ([]source.Partition, error) {
@@ -51,6 +52,7 @@ type fakePartition struct {
 	records []string
 	n       int
 	ended   bool
+	token   [1]byte
 }
 
 func (p *fakePartition) Origin() event.Origin { return event.Origin{Topic: "fake"} }
@@ -59,7 +61,7 @@ func (p *fakePartition) Open(_ context.Context, position int64) error {
 	switch p.s.fault {
 	case "open partition":
 		return io.ErrClosedPipe
-	case "no resume":
+	case "no resume", "once":
 		if position > 0 {
 			return fmt.Errorf("resume: %w", errors.ErrUnsupported)
 		}
@@ -133,6 +135,13 @@ func (p *fakePartition) Read(ctx context.Context, c *source.Chunk) error {
 		c.Fill = func(*event.Batch) error { return nil }
 	}
 	p.n++
+	p.token[0]++
+	switch {
+	case p.s.fault == "token reused":
+		c.Token = p.token[:]
+	case p.n == 1:
+		c.Token = []byte(p.records[0][:1])
+	}
 	return nil
 }
 
@@ -154,12 +163,41 @@ func (p *fakePartition) Close() error {
 	return nil
 }
 
+// knower is a fake that knows its partitions by the first letter of their
+// records.
+type knower struct{ fake }
+
+func (s *knower) Recognize(_ context.Context, parts []source.Partition, saved []source.Saved) (match, gone []int, err error) {
+	for _, p := range parts {
+		name := p.(*fakePartition).records[0][:1]
+		match = append(match, slices.IndexFunc(saved, func(s source.Saved) bool { return string(s.Token) == name }))
+	}
+	switch s.fault {
+	case "recognize":
+		return nil, nil, io.ErrClosedPipe
+	case "forgets":
+		match = []int{-1, -1}
+	case "one for both":
+		match[1] = match[0]
+	case "mixes":
+		slices.Reverse(match)
+	case "beyond":
+		match[0] = len(saved)
+	case "too few":
+		match = match[1:]
+	case "gone":
+		gone = []int{0}
+	}
+	return match, gone, nil
+}
+
 var fakeRecords = []string{"a0", "a1", "b0", "b1"}
 
 func TestRunPassesGoodSources(t *testing.T) {
 	Run(t, func() source.Source { return &fake{} }, fakeRecords...)
 	Run(t, func() source.Source { return &fake{spans: true} }, fakeRecords...)
-	Run(t, func() source.Source { return &fake{fault: "no resume"} }, fakeRecords...)
+	Run(t, func() source.Source { return &fake{fault: "once"} }, fakeRecords...)
+	Run(t, func() source.Source { return &knower{fake: fake{}} }, fakeRecords...)
 }
 
 // Every fault is found by the check that is there for it.
@@ -194,6 +232,7 @@ func TestChecksFindFaults(t *testing.T) {
 		{fake{fault: "discover"}, "discover"},
 		{fake{fault: "used chunk"}, "used chunk"},
 		{fake{fault: "resume"}, "resume"},
+		{fake{fault: "no resume"}, "resume"},
 		{fake{fault: "cancel ignored"}, "cancelled read"},
 		{fake{fault: "cancel loses"}, "cancelled read"},
 		{fake{fault: "peek"}, "peek"},
@@ -211,8 +250,18 @@ func TestChecksFindFaults(t *testing.T) {
 	}
 }
 
+// A knower that mistakes one partition for another is told by what is read.
+func TestRecognizeFindsFaults(t *testing.T) {
+	for _, fault := range []string{"recognize", "forgets", "one for both", "mixes", "beyond", "too few", "gone", "token reused", "no resume"} {
+		err := checkRecognize(t.Context(), suite{func() source.Source { return &knower{fake{fault: fault}} }, fakeRecords})
+		if err == nil || errors.Is(err, errSkip) {
+			t.Errorf("a Recognizer with the fault %q passes: %v", fault, err)
+		}
+	}
+}
+
 func TestChecksSkipWhatDoesNotApply(t *testing.T) {
-	for fault, check := range map[string]func(context.Context, suite) error{"no resume": checkResume, "fill": checkRecords} {
+	for fault, check := range map[string]func(context.Context, suite) error{"once": checkResume, "fill": checkRecords, "": checkRecognize} {
 		err := check(t.Context(), suite{func() source.Source { return &fake{fault: fault} }, fakeRecords})
 		if !errors.Is(err, errSkip) {
 			t.Errorf("%s: %v, want it skipped", fault, err)
