@@ -15,15 +15,19 @@ import (
 	"github.com/llm-optimizer/processor/internal/delivery"
 	"github.com/llm-optimizer/processor/internal/engine"
 	"github.com/llm-optimizer/processor/internal/expr"
+	"github.com/llm-optimizer/processor/internal/failpoint"
 	"github.com/llm-optimizer/processor/result"
 	"github.com/llm-optimizer/processor/sink"
+	"github.com/llm-optimizer/processor/source"
 )
 
 // run is a pipeline while it runs.
 type run struct {
-	mu      sync.Mutex // guards runner of Pipeline and started
+	begun   atomic.Bool
+	mu      sync.Mutex // guards runner of Pipeline, started, ended and state
 	started time.Time
 	ended   time.Time
+	state   *durable
 	refused atomic.Int64
 	sampler sampler
 }
@@ -32,6 +36,9 @@ type run struct {
 // is processed and delivered, for at most the shutdown timeout. It can be
 // called once.
 func (p *Pipeline) Run(ctx context.Context) (Summary, error) {
+	if p.run.begun.Swap(true) {
+		return Summary{}, errors.New("a pipeline runs once: build another")
+	}
 	log := p.spec.Logger
 	if log == nil {
 		log = slog.Default()
@@ -42,52 +49,122 @@ func (p *Pipeline) Run(ctx context.Context) (Summary, error) {
 	drain.Go(func() { p.boundDrain(ctx, hard, cancel) })
 	defer drain.Wait()
 	defer cancel(nil)
-
 	out := delivery.New(p.lanes(), func(err error) { cancel(err) })
-	runner, err := p.newRunner(out)
-	if err != nil {
+	x := &execution{p: p, log: log, out: out, hard: hard, cancel: cancel}
+	err := x.begin(ctx)
+	if err == nil {
+		err = x.run(ctx)
+	}
+	if x.state != nil {
+		err = errors.Join(err, x.state.close())
+	}
+	if x.runner == nil {
 		return Summary{}, err
+	}
+	return x.summary(ctx), err
+}
+
+// execution is one run of a pipeline from its first look at things to its end.
+type execution struct {
+	p      *Pipeline
+	log    *slog.Logger
+	out    *delivery.Delivery
+	hard   context.Context
+	cancel context.CancelCauseFunc
+
+	state  *durable // nil: in memory
+	runner *engine.Runner
+	parts  []source.Partition
+}
+
+// begin makes everything ready: the state first, which may refuse, then the
+// source, then the sinks, which touch what is there only when all the others
+// are open.
+func (x *execution) begin(ctx context.Context) (err error) {
+	p := x.p
+	var runner *engine.Runner
+	if p.spec.State.Store != nil {
+		r := &recovery{p: p, log: x.log, out: x.out}
+		x.state, runner, err = r.recover(ctx)
+	} else {
+		runner, err = p.newRunner(x.out, nil)
+	}
+	if err != nil {
+		return err
+	}
+	if x.parts, err = runner.Open(ctx); err != nil {
+		return err
+	}
+	if err = p.checkTargets(x.parts); err == nil {
+		err = x.out.Open(x.hard)
+	}
+	if err != nil {
+		return errors.Join(err, runner.Close())
+	}
+	if err = x.start(ctx); err != nil {
+		return errors.Join(err, x.out.Abort(x.hard), runner.Close())
 	}
 	p.run.mu.Lock()
-	if p.runner != nil {
-		p.run.mu.Unlock()
-		return Summary{}, errors.New("a pipeline runs once: build another")
-	}
-	p.runner, p.run.started = runner, time.Now()
-	p.run.mu.Unlock()
+	defer p.run.mu.Unlock()
+	x.runner, p.runner, p.run.started, p.run.state = runner, runner, time.Now(), x.state
+	return nil
+}
 
-	parts, err := runner.Open(ctx)
-	if err != nil {
-		return Summary{}, err
+// start starts the sinks, at the places that the state knows.
+func (x *execution) start(ctx context.Context) error {
+	if x.state != nil {
+		if err := x.out.Resume(ctx, x.state.outbox(&x.p.spec)); err != nil {
+			return err
+		}
+		failpoint.At("recover/resumed")
 	}
-	err = p.checkTargets(parts)
-	if err == nil {
-		err = out.Open(hard)
+	if err := x.out.Start(x.hard); err != nil {
+		return err
 	}
-	if err != nil {
-		return Summary{}, errors.Join(err, runner.Close())
+	failpoint.At("recover/started")
+	if x.state == nil {
+		return nil
 	}
-	err = runner.Run(ctx, hard, parts)
+	return x.state.begin(x.hard)
+}
+
+// run runs everything to its end.
+func (x *execution) run(ctx context.Context) error {
+	x.out.Run(x.hard)
+	if x.state != nil {
+		x.state.watch(x.hard, x.cancel)
+	}
+	err := x.runner.Run(ctx, x.hard, x.parts)
 	if err != nil {
 		// The run is over; a sink that hangs must not keep it from ending.
-		t := time.AfterFunc(p.spec.ShutdownTimeout, func() { cancel(err) })
+		t := time.AfterFunc(x.p.spec.ShutdownTimeout, func() { x.cancel(err) })
 		defer t.Stop()
 	}
-	if cerr := out.Close(hard); err == nil || errors.Is(err, context.Canceled) {
+	if cerr := x.out.Close(x.hard); err == nil || errors.Is(err, context.Canceled) {
 		err = errors.Join(err, cerr)
 	}
-	if cause := context.Cause(hard); cause != nil && err == nil {
+	if cause := context.Cause(x.hard); cause != nil && err == nil {
 		err = cause
 	}
-	p.run.mu.Lock()
-	p.run.ended = time.Now()
-	p.run.mu.Unlock()
-	s := p.Progress()
-	s.Interrupted = ctx.Err() != nil && !runner.Ended()
-	if s.Interrupted {
-		s.DroppedWindows = runner.OpenWindows()
+	if x.state != nil && err == nil {
+		err = x.state.recordPlaces(x.hard)
 	}
-	return s, err
+	x.p.run.mu.Lock()
+	defer x.p.run.mu.Unlock()
+	x.p.run.ended = time.Now()
+	return err
+}
+
+func (x *execution) summary(ctx context.Context) Summary {
+	s := x.p.Progress()
+	s.Interrupted = ctx.Err() != nil && !x.runner.Ended()
+	switch {
+	case x.state != nil:
+		s.KeptWindows = x.runner.OpenWindows()
+	case s.Interrupted:
+		s.DroppedWindows = x.runner.OpenWindows()
+	}
+	return s
 }
 
 // boundDrain ends the run when draining, after ctx has ended, takes longer than
@@ -125,7 +202,7 @@ func (p *Pipeline) lanes() []delivery.Lane {
 	return lanes
 }
 
-func (p *Pipeline) newRunner(out *delivery.Delivery) (*engine.Runner, error) {
+func (p *Pipeline) newRunner(out *delivery.Delivery, epochs *engine.Epochs) (*engine.Runner, error) {
 	s := &p.spec
 	timePath, err := fieldPath(s.Event.TimeField)
 	if err != nil {
@@ -153,13 +230,7 @@ func (p *Pipeline) newRunner(out *delivery.Delivery) (*engine.Runner, error) {
 		Bound: w.MaxOutOfOrderness, EveryEvent: w.Emit == EveryEvent, Interval: w.Interval,
 		IdleTimeout: w.IdleTimeout, CloseWhenIdle: w.WhenIdle == Close, MaxDrift: w.MaxDrift,
 		Limits: engine.Limits{Keys: s.Limits.Keys, Windows: s.Limits.Windows, Memory: s.Limits.Memory, Stop: s.Limits.OnExceed == Stop},
-		OnDead: p.onDead(out), NewBatch: out.Batch,
-		Emit: func(ctx context.Context, b *result.Batch) error {
-			if s.LateEvents == nil {
-				p.run.sampler.late(b.Late)
-			}
-			return out.Send(ctx, b)
-		},
+		OnDead: p.onDead, Screen: p.screen, NewBatch: out.Batch, Emit: out.Send, Epochs: epochs,
 	}), nil
 }
 
@@ -175,28 +246,32 @@ func fieldPath(text string) ([]string, error) {
 	return path, nil
 }
 
-// onDead treats undecodable and refused records as event.on_error says.
-func (p *Pipeline) onDead(out *delivery.Delivery) func(context.Context, []result.DeadLetter) error {
-	return func(ctx context.Context, dead []result.DeadLetter) error {
-		for i := range dead {
-			if len(dead[i].Queries) > 0 {
-				p.run.refused.Add(1)
-			}
+// onDead treats undecodable and refused records as event.on_error says, and
+// returns those that go to a sink.
+func (p *Pipeline) onDead(dead []result.DeadLetter) ([]result.DeadLetter, error) {
+	for i := range dead {
+		if len(dead[i].Queries) > 0 {
+			p.run.refused.Add(1)
 		}
-		switch p.spec.Event.OnError {
-		case Fail:
-			d := &dead[0]
-			return fmt.Errorf("record at %s offset %d cannot be processed (%s): %s; event.on_error is fail, dead_letter would go on", place(d.Source), d.Source.Offset, d.Reason, d.Err)
-		case Skip:
-			return nil
-		}
-		if p.spec.DeadLetters == nil {
-			p.run.sampler.dead(dead)
-			return nil
-		}
-		b := out.Batch()
-		b.Dead = append(b.Dead, dead...)
-		return out.Send(ctx, b)
+	}
+	switch {
+	case p.spec.Event.OnError == Fail:
+		d := &dead[0]
+		return nil, fmt.Errorf("record at %s offset %d cannot be processed (%s): %s; event.on_error is fail, dead_letter would go on", place(d.Source), d.Source.Offset, d.Reason, d.Err)
+	case p.spec.Event.OnError == Skip:
+		return nil, nil
+	case p.spec.DeadLetters == nil:
+		p.run.sampler.dead(dead)
+		return nil, nil
+	}
+	return dead, nil
+}
+
+// screen samples late events that no sink wants, and takes them out.
+func (p *Pipeline) screen(b *result.Batch) {
+	if p.spec.LateEvents == nil && len(b.Late) > 0 {
+		p.run.sampler.late(b.Late)
+		b.Late = b.Late[:0]
 	}
 }
 
@@ -211,7 +286,7 @@ func place(s result.Source) string {
 // while running.
 func (p *Pipeline) Progress() Summary {
 	p.run.mu.Lock()
-	r, started, ended := p.runner, p.run.started, p.run.ended
+	r, started, ended, state := p.runner, p.run.started, p.run.ended, p.run.state
 	p.run.mu.Unlock()
 	if r == nil {
 		return Summary{Watermark: event.MinTime}
@@ -223,8 +298,14 @@ func (p *Pipeline) Progress() Summary {
 		Events: r.Events(), Dead: r.Dead(), Refused: p.run.refused.Load(), Elapsed: ended.Sub(started),
 		Watermark: r.Watermark(), OpenWindows: r.OpenWindows(),
 	}
+	if state != nil {
+		s.State, s.Epoch = state.spec.Store.String(), state.newest.Load()
+	}
 	for i, q := range p.plan.Queries {
-		c := r.Counters(i)
+		c := r.Counts(i)
+		if state != nil {
+			c.Add(state.base[i])
+		}
 		s.Queries = append(s.Queries, Ledger{
 			Query: q.Info.Name, Read: c.Read, InWindows: c.InWindows, Late: c.Late, Dead: c.Dead,
 			Filtered: c.Filtered, Unwindowed: c.Unwindowed, Overflow: c.Overflow, Results: c.Results,

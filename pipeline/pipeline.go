@@ -106,7 +106,7 @@ func (v *validator) check(s *Spec) {
 	v.checkWatermark(s)
 	v.checkSinks(s)
 	l := s.Limits
-	if l.Keys < 0 || l.Windows < 0 || l.Memory < 0 {
+	if l.Keys < 0 || l.Windows < 0 || l.Memory < 0 || l.Outbox < 0 {
 		v.add("limits", "limits must not be negative: 0 is no limit")
 	}
 	if l.OnExceed != Overflow && l.OnExceed != Stop {
@@ -114,6 +114,26 @@ func (v *validator) check(s *Spec) {
 	}
 	if s.ShutdownTimeout <= 0 {
 		v.add("shutdown_timeout", "must be positive")
+	}
+	v.checkState(s)
+}
+
+func (v *validator) checkState(s *Spec) {
+	if s.Delivery != ExactlyOnce && s.Delivery != AtLeastOnce {
+		v.add("delivery", "%q is unknown: use exactly_once or at_least_once", s.Delivery)
+	}
+	st := &s.State
+	if st.OnCorruption != FailOnCorruption && st.OnCorruption != RestoreOnCorruption {
+		v.add("state.on_corruption", "%q is unknown: use fail or restore", st.OnCorruption)
+	}
+	if st.Epoch <= 0 {
+		v.add("state.epoch", "must be positive")
+	}
+	if st.CheckpointEvery < 0 || st.Retain < 0 {
+		v.add("state.checkpoint", "every and retain must not be negative: 0 makes no checkpoints")
+	}
+	if st.Store != nil && s.Source != nil && s.Source.Traits().Once {
+		v.add("state", "a %s source cannot go on where it was: keep its state in memory, or read from a file", s.Source.Traits().Kind)
 	}
 }
 
@@ -237,7 +257,7 @@ func (v *validator) plan(s *Spec) *plan.Plan {
 		v.add("queries", "no query is given")
 	}
 	names := map[string]bool{}
-	in := plan.Input{Pipeline: s.Name, Queries: s.Queries, Reads: v.operatorPaths(s)}
+	in := plan.Input{Pipeline: s.Name, Time: s.Event.TimeField + " " + string(s.Event.TimeFormat), Queries: s.Queries, Reads: v.operatorPaths(s)}
 	found := len(v.problems)
 	for i := range s.Queries {
 		q := &s.Queries[i]

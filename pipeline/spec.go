@@ -9,6 +9,7 @@ import (
 	"github.com/llm-optimizer/processor/query"
 	"github.com/llm-optimizer/processor/sink"
 	"github.com/llm-optimizer/processor/source"
+	"github.com/llm-optimizer/processor/state"
 )
 
 // Spec is a whole pipeline as plain data: what both the YAML config and the
@@ -29,6 +30,11 @@ type Spec struct {
 	// samples them.
 	LateEvents, DeadLetters *sink.Config
 	Limits                  LimitSpec
+	// State says where windows, positions and rows on their way survive a
+	// crash. The default is nowhere: state in memory.
+	State StateSpec
+	// Delivery is ExactlyOnce by default. It needs a State.
+	Delivery Delivery
 	// ShutdownTimeout bounds the drain after Run's context ends. The default
 	// is 30 s.
 	ShutdownTimeout time.Duration
@@ -126,13 +132,62 @@ const (
 	Stop OnExceed = "stop"
 )
 
+// Delivery says when rows leave.
+type Delivery string
+
+const (
+	// ExactlyOnce rows leave when their epoch is durable, so that none is
+	// ever made twice.
+	ExactlyOnce Delivery = "exactly_once"
+	// AtLeastOnce rows leave when they are made. After a crash some are made
+	// again, under the same id and perhaps holding more: the last one wins.
+	AtLeastOnce Delivery = "at_least_once"
+)
+
+// OnCorruption says what a start does with damaged state.
+type OnCorruption string
+
+const (
+	// FailOnCorruption stops with what is damaged.
+	FailOnCorruption OnCorruption = "fail"
+	// RestoreOnCorruption goes back to the newest checkpoint that is whole.
+	RestoreOnCorruption OnCorruption = "restore"
+)
+
+// StateSpec says where durable state lives and how it is kept.
+type StateSpec struct {
+	// Store is the place: a *pebble.Store, a *redis.Store or one of your own;
+	// nil keeps state in memory, and a restart begins at the source's start.
+	Store state.Store
+	// Epoch is after how long at most what was processed is durable. The
+	// default is 1 s; windows that fire do not wait for it.
+	Epoch time.Duration
+	// CheckpointEvery is how often a copy of the state is kept, and Retain
+	// how many. The defaults are 10 m and 3; 0 makes none.
+	CheckpointEvery time.Duration
+	Retain          int
+	// OnCorruption is FailOnCorruption by default.
+	OnCorruption OnCorruption
+	// Fresh moves state that is there aside and starts over.
+	Fresh bool
+	// Redeliver takes over sinks that hold what the state does not know of,
+	// at least once.
+	Redeliver bool
+	// DropSinks forgets sinks that are no longer configured, with the rows
+	// they have not been given.
+	DropSinks []string
+}
+
 // LimitSpec bounds state. 0 is no limit.
 type LimitSpec struct {
 	// Keys and Windows bound the live keys and the live windows of each
 	// query, Memory the bytes of all state.
 	Keys, Windows int
 	Memory        int64
-	OnExceed      OnExceed
+	// Outbox bounds the bytes of durable rows that wait for the slowest sink;
+	// then the source waits. The default is 1 GiB.
+	Outbox   int64
+	OnExceed OnExceed
 }
 
 // DefaultSpec returns a Spec with every default of the documentation.
@@ -145,7 +200,11 @@ func DefaultSpec() Spec {
 			MaxOutOfOrderness: 5 * time.Second, Emit: Periodic, Interval: 5 * time.Millisecond,
 			IdleTimeout: 30 * time.Second, MaxDrift: 10 * time.Minute,
 		},
-		Limits:          LimitSpec{OnExceed: Overflow},
+		Limits:   LimitSpec{Outbox: 1 << 30, OnExceed: Overflow},
+		Delivery: ExactlyOnce,
+		State: StateSpec{
+			Epoch: time.Second, CheckpointEvery: 10 * time.Minute, Retain: 3, OnCorruption: FailOnCorruption,
+		},
 		ShutdownTimeout: 30 * time.Second,
 	}
 }

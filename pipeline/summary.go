@@ -25,6 +25,11 @@ type Summary struct {
 	// windows were open then and are gone, as state is in memory.
 	Interrupted    bool
 	DroppedWindows int64
+	// KeptWindows windows were open at the end and stay in State, as the last
+	// Epoch has them; State is empty with state in memory.
+	KeptWindows int64
+	State       string
+	Epoch       uint64
 	// Queries has a ledger for each query, in their order.
 	Queries []Ledger
 }

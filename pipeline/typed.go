@@ -83,8 +83,11 @@ func Val[T any](name string, f func(T) event.Value) TypedField[T] {
 	return TypedField[T]{name: name, val: f}
 }
 
-// Traits says that a channel is live and a sequence is not.
-func (s *Typed[T]) Traits() source.Traits { return source.Traits{Kind: "typed", Live: s.live} }
+// Traits says that a channel is live and a sequence is not, and that neither
+// can be read again.
+func (s *Typed[T]) Traits() source.Traits {
+	return source.Traits{Kind: "typed", Live: s.live, Once: true}
+}
 
 // Open returns the one partition there is.
 func (s *Typed[T]) Open(context.Context) ([]source.Partition, error) {

@@ -29,22 +29,33 @@ type Tracker struct {
 }
 
 type tracked struct {
-	watermark int64
-	status    Status
+	// watermark is the partition's own, promise what the first event of a
+	// waiting one will leave.
+	watermark, promise int64
+	status             Status
 }
 
 // Add adds an active partition without a watermark and returns its number,
 // counting from 0.
 func (t *Tracker) Add() int {
-	t.parts = append(t.parts, tracked{watermark: event.MinTime, status: Active})
-	return len(t.parts) - 1
+	return t.AddResumed(event.MinTime, Active)
 }
 
 // AddWaiting adds a partition whose first event will leave watermark w.
 func (t *Tracker) AddWaiting(w int64) int {
-	t.parts = append(t.parts, tracked{watermark: w, status: Waiting})
+	t.parts = append(t.parts, tracked{watermark: event.MinTime, promise: w, status: Waiting})
 	return len(t.parts) - 1
 }
+
+// AddResumed adds a partition that goes on from watermark w, which it had in
+// an earlier run, as an Active or a Waiting one.
+func (t *Tracker) AddResumed(w int64, s Status) int {
+	t.parts = append(t.parts, tracked{watermark: w, promise: event.MinTime, status: s})
+	return len(t.parts) - 1
+}
+
+// Resume sets the combined watermark to what it was in an earlier run.
+func (t *Tracker) Resume(combined int64) { t.raise(combined) }
 
 // Combined is the combined watermark; event.MinTime while there is none.
 func (t *Tracker) Combined() int64 {
@@ -54,8 +65,16 @@ func (t *Tracker) Combined() int64 {
 	return t.combined
 }
 
-// Watermark is a partition's own watermark.
-func (t *Tracker) Watermark(p int) int64 { return t.parts[p].watermark }
+// Watermark is a partition's own watermark; of a waiting one what it counts
+// with.
+func (t *Tracker) Watermark(p int) int64 { return t.parts[p].current() }
+
+func (p *tracked) current() int64 {
+	if p.status == Waiting {
+		return max(p.watermark, p.promise)
+	}
+	return p.watermark
+}
 
 // Status is how a partition counts.
 func (t *Tracker) Status(p int) Status { return t.parts[p].status }
@@ -77,9 +96,6 @@ func (t *Tracker) Advance(p int, w int64) (others int64) {
 // are judged by that.
 func (t *Tracker) Activate(p int) int64 {
 	part := &t.parts[p]
-	if part.status == Waiting {
-		part.watermark = event.MinTime // what its beginning promised was no event yet
-	}
 	part.status = Active
 	part.watermark = max(part.watermark, t.Combined())
 	return part.watermark
@@ -90,9 +106,6 @@ func (t *Tracker) Activate(p int) int64 {
 // that delivered nothing held it, it begins with the least of those that did
 // deliver: that is where the clock goes on from.
 func (t *Tracker) Retire(p int, s Status) {
-	if t.parts[p].status == Waiting {
-		t.parts[p].watermark = event.MinTime
-	}
 	t.parts[p].status = s
 	switch m := t.minimum(-1); {
 	case m != event.MaxTime:
@@ -150,9 +163,9 @@ func (t *Tracker) Slowest() int64 {
 // minimum is the least watermark of the partitions that count, but for one.
 func (t *Tracker) minimum(except int) int64 {
 	m := event.MaxTime
-	for i, p := range t.parts {
-		if i != except && (p.status == Active || p.status == Waiting) {
-			m = min(m, p.watermark)
+	for i := range t.parts {
+		if p := &t.parts[i]; i != except && (p.status == Active || p.status == Waiting) {
+			m = min(m, p.current())
 		}
 	}
 	return m

@@ -190,6 +190,18 @@ func (a *Aligned) Window(i int64) Interval {
 	return Interval{start, start + a.size}
 }
 
+// StartingAt returns the window that starts at a time, or false when none does.
+func (a *Aligned) StartingAt(start int64) (i int64, ok bool) {
+	switch {
+	case a.spec.Kind == KindGlobal:
+	case a.cal != nil:
+		i = a.cal.index(start)
+	default:
+		i = FloorDiv(start-a.offset, a.slide)
+	}
+	return i, a.Window(i).Start == start
+}
+
 // Panes returns the first and the last pane of window i.
 func (a *Aligned) Panes(i int64) (first, last int64) {
 	switch {

@@ -38,6 +38,9 @@ type Delivery struct {
 	pool  sync.Pool
 	// failed is told the first error of each lane.
 	failed func(error)
+	// book is nil with state in memory: rows then go out as they are made, and
+	// are gone with the process.
+	book *book
 }
 
 type lane struct {
@@ -46,6 +49,9 @@ type lane struct {
 	done  chan struct{} // closed when the lane's goroutine has ended
 	// picked is scratch: the results of the lane's queries.
 	picked result.Batch
+	// index is the lane's number, follower its part in the book.
+	index    int
+	follower follower
 }
 
 // shared is a batch on its way to several lanes.
@@ -62,33 +68,49 @@ const queueDepth = 16
 func New(lanes []Lane, failed func(error)) *Delivery {
 	d := &Delivery{failed: failed}
 	d.pool.New = func() any { return &result.Batch{} }
-	for _, l := range lanes {
-		d.lanes = append(d.lanes, &lane{Lane: l, queue: make(chan *shared, queueDepth), done: make(chan struct{})})
+	for i, l := range lanes {
+		d.lanes = append(d.lanes, &lane{Lane: l, index: i, queue: make(chan *shared, queueDepth), done: make(chan struct{})})
 	}
 	return d
 }
 
-// Open opens all sinks, then starts them and their lanes. On an error those
-// that were opened are closed again.
+// Open opens all sinks. On an error those that were opened are closed again.
 func (d *Delivery) Open(ctx context.Context) error {
 	for i, l := range d.lanes {
 		if err := l.Sink.Open(ctx); err != nil {
 			return errors.Join(fmt.Errorf("opening sink %s: %w", l.Name, err), closeAll(ctx, d.lanes[:i]))
 		}
 	}
+	return nil
+}
+
+// Start starts the sinks, which may now touch what is there: everything else
+// is open.
+func (d *Delivery) Start(ctx context.Context) error {
 	for _, l := range d.lanes {
 		s, ok := l.Sink.(sink.Starter)
 		if !ok {
 			continue
 		}
 		if err := s.Start(ctx); err != nil {
-			return errors.Join(fmt.Errorf("starting sink %s: %w", l.Name, err), closeAll(ctx, d.lanes))
+			return fmt.Errorf("starting sink %s: %w", l.Name, err)
 		}
 	}
+	return nil
+}
+
+// Abort closes the sinks of a delivery that was opened and does not run.
+func (d *Delivery) Abort(ctx context.Context) error { return closeAll(ctx, d.lanes) }
+
+// Run starts the lanes. Close ends them.
+func (d *Delivery) Run(ctx context.Context) {
 	for _, l := range d.lanes {
+		if d.book != nil {
+			go d.follow(ctx, l)
+			continue
+		}
 		go d.run(ctx, l)
 	}
-	return nil
 }
 
 func closeAll(ctx context.Context, lanes []*lane) error {
@@ -108,6 +130,10 @@ func (d *Delivery) Send(ctx context.Context, b *result.Batch) error {
 	s := &shared{batch: b}
 	s.left.Store(int32(len(d.lanes)) + 1)
 	defer d.release(s)
+	if d.book != nil {
+		d.sendEarly(s)
+		return nil
+	}
 	for _, l := range d.lanes {
 		if !l.wants(b) {
 			d.release(s)
@@ -138,10 +164,13 @@ func (l *lane) wants(b *result.Batch) bool {
 
 // release takes the batch back when the last lane is done with it.
 func (d *Delivery) release(s *shared) {
-	if s.left.Add(-1) != 0 {
-		return
+	if s.left.Add(-1) == 0 {
+		d.recycle(s.batch)
 	}
-	b := s.batch
+}
+
+// recycle empties a batch and keeps it for Batch.
+func (d *Delivery) recycle(b *result.Batch) {
 	clear(b.Results) // lets go of texts and values
 	clear(b.Late)
 	clear(b.Dead)
@@ -163,6 +192,9 @@ func (d *Delivery) Close(ctx context.Context) error {
 		close(l.queue)
 	}
 	var err error
+	if d.book != nil {
+		d.closeBook()
+	}
 	for _, l := range d.lanes {
 		if l.wait(ctx) {
 			err = errors.Join(err, l.close(ctx))

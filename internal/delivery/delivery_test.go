@@ -67,11 +67,23 @@ func batch(d *Delivery, queries ...string) *result.Batch {
 	return b
 }
 
+// begin opens and starts a delivery without an outbox.
+func begin(ctx context.Context, d *Delivery) error {
+	if err := d.Open(ctx); err != nil {
+		return err
+	}
+	if err := d.Start(ctx); err != nil {
+		return err
+	}
+	d.Run(ctx)
+	return nil
+}
+
 func TestEachLaneGetsWhatItIsThereFor(t *testing.T) {
 	ctx := context.Background()
 	var all, some, late, dead recorder
 	d := New([]Lane{laneTo(Results, &all), laneTo(Results, &some, "b"), laneTo(Late, &late), laneTo(Dead, &dead)}, func(err error) { t.Error(err) })
-	if err := d.Open(ctx); err != nil {
+	if err := begin(ctx, d); err != nil {
 		t.Fatal(err)
 	}
 	b := batch(d, "a", "b")
@@ -127,7 +139,7 @@ func TestAFailedSinkIsToldOnceAndOthersGoOn(t *testing.T) {
 	broken, whole := recorder{onWrite: errors.New("disk full")}, recorder{}
 	var failures []string
 	d := New([]Lane{laneTo(Results, &broken), laneTo(Results, &whole)}, func(err error) { failures = append(failures, err.Error()) })
-	if err := d.Open(ctx); err != nil {
+	if err := begin(ctx, d); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {
@@ -149,7 +161,7 @@ func TestAFailedSinkIsToldOnceAndOthersGoOn(t *testing.T) {
 func TestSendEndsWithItsContext(t *testing.T) {
 	slow := recorder{blocked: make(chan struct{})}
 	d := New([]Lane{laneTo(Results, &slow)}, nil)
-	if err := d.Open(context.Background()); err != nil {
+	if err := begin(context.Background(), d); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -175,7 +187,7 @@ func TestAStuckSinkIsLeftBehind(t *testing.T) {
 	stuck, whole := recorder{blocked: make(chan struct{})}, recorder{}
 	d := New([]Lane{laneTo(Results, &stuck), laneTo(Results, &whole)}, nil)
 	ctx, cancel := context.WithCancel(context.Background())
-	if err := d.Open(ctx); err != nil {
+	if err := begin(ctx, d); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.Send(ctx, batch(d, "a")); err != nil {

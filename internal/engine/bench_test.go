@@ -66,11 +66,10 @@ func newBench(b testing.TB, q query.Query) *bench {
 	if err != nil {
 		b.Fatal(err)
 	}
-	ledgers := []*ledger{{}}
 	x := &bench{plan: p, pools: []*partialsPool{{proto: p.Queries[0].Composite}}}
-	x.prep = newPreparer(p, dec, nil, ledgers)
-	x.comb = newCombiner(p, watermark.NewBounded(5*time.Second), 1, false, ledgers, x.pools)
-	x.shard = newShard(p, ledgers, Limits{}, false)
+	x.prep = newPreparer(p, dec, nil)
+	x.comb = newCombiner(p, watermark.NewBounded(5*time.Second), 1, false, x.pools)
+	x.shard = newShard(p, Limits{}, false, beginning(p), nil)
 	x.shard.out.take = func(r *result.Batch) *result.Batch {
 		x.results += len(r.Results)
 		r.Results, r.Slab = r.Results[:0], r.Slab[:0]

@@ -3,6 +3,7 @@ package engine
 import (
 	"github.com/llm-optimizer/processor/aggregate"
 	"github.com/llm-optimizer/processor/event"
+	"github.com/llm-optimizer/processor/internal/epoch"
 	"github.com/llm-optimizer/processor/internal/exchange"
 	"github.com/llm-optimizer/processor/internal/keytab"
 	"github.com/llm-optimizer/processor/internal/plan"
@@ -22,13 +23,18 @@ type combiner struct {
 	// held are, by shard, the batches whose rows cross alone.
 	held       [][]*exchange.Shared
 	everyEvent bool
-	late       []result.LateEvent
+	// What the partition puts out by itself until the next flush: late events
+	// and dead letters, sideBytes of them, and its part of the ledgers.
+	late      []result.LateEvent
+	dead      []result.DeadLetter
+	sideBytes int
+	counts    []epoch.Counts
 }
 
 // combineQuery is one query's part of a combiner.
 type combineQuery struct {
 	plan     *plan.Query
-	ledger   *ledger
+	counts   *epoch.Counts
 	pool     *partialsPool
 	assigner *window.Aligned
 	pane     window.Pane
@@ -47,15 +53,16 @@ type combineQuery struct {
 	payoff payoff
 }
 
-func newCombiner(p *plan.Plan, bound watermark.Bounded, shards int, everyEvent bool, ledgers []*ledger, pools []*partialsPool) *combiner {
+func newCombiner(p *plan.Plan, bound watermark.Bounded, shards int, everyEvent bool, pools []*partialsPool) *combiner {
 	c := &combiner{
 		shards: shards, wm: bound, everyEvent: everyEvent,
 		queries: make([]combineQuery, len(p.Queries)), held: make([][]*exchange.Shared, shards),
+		counts: make([]epoch.Counts, len(p.Queries)),
 	}
 	for i, q := range p.Queries {
 		cq := &c.queries[i]
 		*cq = combineQuery{
-			plan: q, ledger: ledgers[i], pool: pools[i], pane: noPane,
+			plan: q, counts: &c.counts[i], pool: pools[i], pane: noPane,
 			partials: make([]*exchange.Partials, shards), rows: make([][]exchange.Rows, shards),
 			cols: make([]*event.Column, len(q.Inputs)), slots: make([][]uint32, shards),
 			index: make([][]int32, shards), alone: make([][]int32, shards),
@@ -90,6 +97,17 @@ func (c *combiner) add(b *exchange.Shared) {
 	for s := range c.shards {
 		c.hold(s, b)
 	}
+}
+
+// account adds a chunk's ledger and the dead letters it gave.
+func (c *combiner) account(counts []epoch.Counts, dead []result.DeadLetter) {
+	for i := range counts {
+		c.counts[i].Add(counts[i])
+	}
+	for i := range dead {
+		c.sideBytes += len(dead[i].Raw)
+	}
+	c.dead = append(c.dead, dead...)
 }
 
 // hold keeps a batch for a shard if rows of it cross alone. With every_event
@@ -137,6 +155,7 @@ func (c *combiner) assign(q *combineQuery, sel *exchange.Selection, b *exchange.
 			case met >= q.diesAt:
 				late++
 				c.late = append(c.late, lateEvent(q.plan, b, row, met))
+				c.sideBytes += len(c.late[len(c.late)-1].Event)
 			default:
 				s := keytab.Shard(sel.Hash[i], c.shards)
 				q.alone[s] = append(q.alone[s], int32(i))
@@ -159,9 +178,9 @@ func (c *combiner) assign(q *combineQuery, sel *exchange.Selection, b *exchange.
 		q.slots[s] = append(q.slots[s], p.Slots[n])
 		q.index[s] = append(q.index[s], row)
 	}
-	q.ledger.Late.Add(late)
-	q.ledger.Unwindowed.Add(unwindowed)
-	q.ledger.InWindows.Add(int64(len(sel.Index)) - late - unwindowed)
+	q.counts.Late += late
+	q.counts.Unwindowed += unwindowed
+	q.counts.InWindows += int64(len(sel.Index)) - late - unwindowed
 	if fold {
 		q.update(b)
 	}
@@ -211,10 +230,15 @@ func (c *combiner) take(s int, f *exchange.Flush) {
 		f.Rows = append(f.Rows, q.rows[s])
 		q.rows[s] = nil
 	}
+	if s == 0 {
+		f.Late, f.Dead = c.late, c.dead
+		c.late, c.dead, c.sideBytes = nil, nil, 0
+	}
 }
 
 // flushed ends a flush: all shards have been handed their parts.
 func (c *combiner) flushed() {
+	clear(c.counts)
 	for i := range c.queries {
 		c.queries[i].payoff.settle()
 	}

@@ -33,6 +33,12 @@ type merger interface {
 	open() int
 	// bytes is the memory held, roughly.
 	bytes() int
+
+	// save encodes up to n of the cells that the epoch at hand still lacks,
+	// and returns how many of the n are left.
+	save(n int) int
+	// restore puts back what an earlier run has saved.
+	restore(e *stored) error
 }
 
 // mergeQuery is what the mergers have in common.
@@ -49,14 +55,22 @@ type mergeQuery struct {
 	ledger *ledger
 	// over is set when a limit has put something into the overflow group.
 	over bool
+	// since is the greatest event time read before the query began.
+	since int64
+
+	// keep is nil with state in memory; changed are the buckets of which it
+	// lacks something.
+	keep    *keeper
+	changed changes
 
 	// pending are rows whose accumulators are chosen but not yet updated.
 	pending aggregate.Rows
 }
 
-func newMergeQuery(q *plan.Query, out *writer, l *limiter, led *ledger) mergeQuery {
+func newMergeQuery(q *plan.Query, s *shard, lim *limiter) mergeQuery {
 	m := mergeQuery{
-		plan: q, comp: q.Composite.Clone(), out: out, limit: l, ledger: led, now: event.MinTime,
+		plan: q, comp: q.Composite.Clone(), out: &s.out, limit: lim, ledger: &s.ledgers[q.Info.Index],
+		now: s.start.watermark, since: s.start.since[q.Info.Index], keep: s.keep,
 		cols: make([]*event.Column, len(q.Inputs)),
 	}
 	for i, k := range q.Def.Key {
@@ -100,6 +114,12 @@ func (m *mergeQuery) flush() {
 func (m *mergeQuery) unbind() {
 	m.flush()
 	m.pending.Batch = nil
+}
+
+// partial reports whether a window that starts at start began before the query
+// began to read. A session reaches back to events it would have touched.
+func (m *mergeQuery) partial(start int64) bool {
+	return m.since > event.MinTime && start <= event.AddSat(m.since, m.plan.Gap)
 }
 
 func (m *mergeQuery) discarding() bool {
@@ -160,7 +180,7 @@ func (m *mergeQuery) admit(b *bucket, hash uint64, key []byte) (uint64, []byte) 
 // countOver counts n events as overflow if a limit diverted them.
 func (m *mergeQuery) countOver(n int64) {
 	if m.over {
-		m.ledger.Overflow.Add(n)
+		m.ledger.overflow.Add(n)
 		m.over = false
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/llm-optimizer/processor/event"
+	"github.com/llm-optimizer/processor/internal/epoch"
 	"github.com/llm-optimizer/processor/internal/exchange"
 	"github.com/llm-optimizer/processor/internal/keytab"
 	"github.com/llm-optimizer/processor/result"
@@ -129,6 +130,7 @@ func (m *panes) rows(r exchange.Rows, from, to int, others int64) {
 			}
 			own := m.own(m.schedule(w))
 			i := m.ownCell(own, hash, key)
+			m.touch(own, i)
 			if c := &own.cells[i]; c.slot == noSlot {
 				c.slot = m.comp.Alloc()
 			}
@@ -162,7 +164,7 @@ func (m *panes) bucket(l int) *bucket {
 	}
 	b := lv.buckets[index]
 	if b == nil {
-		b = m.pool.get(index, m.pane.Start, m.pane.End)
+		b = m.pool.get(kindOfLevel(l), index, m.pane.Start, m.pane.End)
 		lv.buckets[index] = b
 		// The last window that holds the bucket's last pane outlives it.
 		lastWindow := m.assigner.LastWindow(min(index*lv.span+lv.span-1, m.lastPane))
@@ -174,6 +176,15 @@ func (m *panes) bucket(l int) *bucket {
 	}
 	lv.last = b
 	return b
+}
+
+// kindOfLevel is what durable state calls a bucket: it keeps the panes, of
+// which the other levels are made again.
+func kindOfLevel(l int) epoch.Kind {
+	if l == 0 {
+		return epoch.KindPane
+	}
+	return 0
 }
 
 // schedule returns window w, with timers if it has none yet.
@@ -214,13 +225,16 @@ func (m *panes) slot(b *bucket, hash uint64, key []byte) uint32 {
 		b.cells = append(b.cells, cell{slot: m.comp.Alloc()})
 		m.cells++
 	}
+	if b.kind != 0 {
+		m.touch(b, i)
+	}
 	return b.cells[i].slot
 }
 
 // own returns the bucket of a window's own cells.
 func (m *panes) own(s *slidingWindow) *bucket {
 	if s.own == nil {
-		s.own = m.pool.get(s.index, s.Start, s.End)
+		s.own = m.pool.get(epoch.KindOwn, s.index, s.Start, s.End)
 	}
 	return s.own
 }
@@ -284,9 +298,15 @@ func (m *panes) covering(s *slidingWindow) []*bucket {
 	return m.cover
 }
 
-// pass makes the on-time firings of a window: all keys of its panes and extras.
+// pass makes the on-time firings of a window that the watermark has passed.
 func (m *panes) pass(s *slidingWindow) {
 	s.passed = true
+	m.fireOnTime(s, 0)
+}
+
+// fireOnTime makes the on-time firings of a window: all keys of its panes and
+// extras. mark says that the end of the input makes them.
+func (m *panes) fireOnTime(s *slidingWindow, mark cellFlags) {
 	cover := m.covering(s)
 	for _, b := range cover {
 		m.gather(b, b.cells)
@@ -297,17 +317,36 @@ func (m *panes) pass(s *slidingWindow) {
 	m.comp.Merge(m.dst, m.comp, m.src)
 	for i := range m.scratch.Len() {
 		key := m.scratch.Key(i)
-		number := uint32(0)
-		if m.plan.Lateness > 0 {
-			own := m.own(s)
-			c := &own.cells[m.ownCell(own, m.scratch.Hash(i), key)]
-			number, c.firing = c.firing, c.firing+1
+		if number, fires := m.number(s, i, mark); fires {
+			m.emit(s, key, m.slots[i], number, result.OnTime)
 		}
-		m.emit(s, key, m.slots[i], number, result.OnTime)
 		m.comp.Free(m.slots[i])
 	}
 	m.scratch.Clear()
 	m.slots, m.dst, m.src = m.slots[:0], m.dst[:0], m.src[:0]
+}
+
+// number counts the on-time firing of a window for entry i of scratch. It does
+// not fire when the end of an earlier run's input has made that firing and
+// nothing has come since, which the count of events tells.
+func (m *panes) number(s *slidingWindow, i int, mark cellFlags) (number uint32, fires bool) {
+	atEnd := mark != 0 && m.keep != nil
+	if m.plan.Lateness == 0 && s.own == nil && !atEnd {
+		return 0, true // nobody will ask for the number again
+	}
+	own := m.own(s)
+	at := m.ownCell(own, m.scratch.Hash(i), m.scratch.Key(i))
+	events := uint64(m.comp.Events(m.slots[i]))
+	if c := &own.cells[at]; c.flags&firedAtEnd != 0 && c.count == events {
+		return 0, false
+	}
+	m.touch(own, at)
+	c := &own.cells[at]
+	c.firing++
+	if atEnd {
+		c.flags, c.count = c.flags|firedAtEnd, events
+	}
+	return c.firing - 1, true
 }
 
 // gather lists the cells of a bucket to be merged by key.
@@ -361,6 +400,7 @@ func (m *panes) refire(s *slidingWindow, cover []*bucket, i int) {
 	}
 	m.comp.Merge(m.dst, m.comp, m.src)
 	m.dst, m.src = m.dst[:0], m.src[:0]
+	m.touch(s.own, i)
 	m.emit(s, key, slot, c.firing, result.Late)
 	c.firing++
 	m.comp.Free(slot)
@@ -369,6 +409,7 @@ func (m *panes) refire(s *slidingWindow, cover []*bucket, i int) {
 // forget drops a window that is past the lateness.
 func (m *panes) forget(s *slidingWindow) {
 	if s.own != nil {
+		m.dropStored(s.own)
 		for _, c := range s.own.cells {
 			if c.slot != noSlot {
 				m.comp.Free(c.slot)
@@ -383,6 +424,9 @@ func (m *panes) forget(s *slidingWindow) {
 
 // purge drops a bucket of panes that no window needs any more.
 func (m *panes) purge(l int, b *bucket) {
+	if l == 0 {
+		m.dropStored(b)
+	}
 	for i := range b.cells {
 		m.comp.Free(b.cells[i].slot)
 		if l == 0 {
@@ -410,7 +454,7 @@ func (m *panes) finish() {
 	slices.SortFunc(all, func(a, b *slidingWindow) int { return cmp.Compare(a.index, b.index) })
 	for _, s := range all {
 		if !s.passed {
-			m.pass(s)
+			m.fireOnTime(s, firedAtEnd)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/llm-optimizer/processor/event"
+	"github.com/llm-optimizer/processor/internal/epoch"
 	"github.com/llm-optimizer/processor/internal/exchange"
 	"github.com/llm-optimizer/processor/result"
 	"github.com/llm-optimizer/processor/source"
@@ -31,6 +32,15 @@ type partition struct {
 	idle      bool
 	unflushed bool
 	lastFlush time.Time
+	// read is how far the combiner has got, and what the source wants to know
+	// to find that place again.
+	read  int64
+	token []byte
+
+	// saved is the same as of the last flush: what an epoch records. Guarded
+	// by the runner's mu, as is changed: it differs from the last epoch's.
+	saved   epoch.Partition
+	changed bool
 }
 
 // work is one item of a partition's order: a chunk on its way to becoming a
@@ -42,6 +52,8 @@ type work struct {
 	chunk source.Chunk
 	batch *exchange.Shared
 	dead  []result.DeadLetter
+	// counts is the chunk's ledger, by query.
+	counts []epoch.Counts
 }
 
 // empty gives a work item buffers that hold nothing yet.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/llm-optimizer/processor/event"
 	"github.com/llm-optimizer/processor/internal/decode"
+	"github.com/llm-optimizer/processor/internal/epoch"
 	"github.com/llm-optimizer/processor/internal/exchange"
 	"github.com/llm-optimizer/processor/internal/expr"
 	"github.com/llm-optimizer/processor/internal/keytab"
@@ -28,7 +29,8 @@ type preparer struct {
 	kept      []int32         // scratch: the rows that no operator dropped
 	refused   []refusal
 	isRefused []bool // by row: by the query at hand
-	ledgers   []*ledger
+	// counts is the ledger of the chunk, by query.
+	counts []epoch.Counts
 	// first and last are the least and the greatest time of the batch.
 	first, last int64
 }
@@ -41,8 +43,8 @@ type refusal struct {
 	err    string
 }
 
-func newPreparer(p *plan.Plan, d *decode.Decoder, ops []operator.Operator, ledgers []*ledger) *preparer {
-	r := &preparer{plan: p, decoder: d.Clone(), ledgers: ledgers}
+func newPreparer(p *plan.Plan, d *decode.Decoder, ops []operator.Operator) *preparer {
+	r := &preparer{plan: p, decoder: d.Clone(), counts: make([]epoch.Counts, len(p.Queries))}
 	for _, o := range ops {
 		r.operators = append(r.operators, o.Clone())
 	}
@@ -59,8 +61,9 @@ func newPreparer(p *plan.Plan, d *decode.Decoder, ops []operator.Operator, ledge
 	return r
 }
 
-// prepare fills b from the chunk. The dead letters it returns are the records
-// that did not decode and the rows that queries refuse; their bytes are copies.
+// prepare fills b from the chunk, and counts. The dead letters it returns are
+// the records that did not decode and the rows that queries refuse; their
+// bytes are copies.
 func (p *preparer) prepare(c *source.Chunk, origin *event.Origin, b *exchange.Shared) ([]result.DeadLetter, error) {
 	b.Reset(p.plan.Schema, origin)
 	b.Data = c.Data
@@ -99,9 +102,7 @@ func (p *preparer) selectRows(i int, q *plan.Query, b *exchange.Shared) {
 	if p.where[i] != nil {
 		sel.Index = p.where[i].Filter(&b.Batch, sel.Index, sel.Index[:0])
 	}
-	l := p.ledgers[i]
-	l.Read.Add(int64(b.N + len(b.Dead)))
-	l.Filtered.Add(int64(b.N - len(sel.Index)))
+	p.counts[i] = epoch.Counts{Read: int64(b.N + len(b.Dead)), Filtered: int64(b.N - len(sel.Index))}
 	before := len(p.refused)
 	for _, c := range q.Checks {
 		p.check(i, c, b, sel)
@@ -112,7 +113,7 @@ func (p *preparer) selectRows(i int, q *plan.Query, b *exchange.Shared) {
 	if len(p.refused) > before {
 		p.dropRefused(sel, p.refused[before:])
 	}
-	l.Dead.Add(int64(len(b.Dead) + len(p.refused) - before))
+	p.counts[i].Dead = int64(len(b.Dead) + len(p.refused) - before)
 	for _, row := range sel.Index {
 		from := len(sel.Keys)
 		for _, k := range q.Keys {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/llm-optimizer/processor/event"
+	"github.com/llm-optimizer/processor/internal/epoch"
 	"github.com/llm-optimizer/processor/source"
 	"github.com/llm-optimizer/processor/watermark"
 )
@@ -27,8 +28,16 @@ func (r *Runner) readAll(ctx, hard context.Context, parts []source.Partition) (e
 	}
 	// All partitions of the start count before any is read.
 	known := make([]*partition, len(parts))
+	saved, err := r.recognize(soft, parts)
+	if err != nil && soft.Err() == nil {
+		r.fail(err)
+		return false
+	}
 	for i, sp := range parts {
-		p, err := r.register(soft, sp, min(len(parts), maxOpen), i >= maxOpen)
+		if soft.Err() != nil {
+			return false
+		}
+		p, err := r.register(soft, sp, saved[i], min(len(parts), maxOpen), i >= maxOpen)
 		if soft.Err() != nil {
 			return false // stopped while looking at the files' beginnings
 		}
@@ -64,16 +73,18 @@ func (r *Runner) readAll(ctx, hard context.Context, parts []source.Partition) (e
 
 // register makes a partition count in the watermark. One that waits for its
 // turn counts with its first event.
-func (r *Runner) register(ctx context.Context, sp source.Partition, total int, waits bool) (*partition, error) {
+// saved is what an earlier run has read of it.
+func (r *Runner) register(ctx context.Context, sp source.Partition, saved epoch.Partition, total int, waits bool) (*partition, error) {
 	p := &partition{
-		part: sp, origin: sp.Origin(), ready: map[uint64]*work{},
-		combiner: newCombiner(r.cfg.Plan, watermark.NewBounded(r.cfg.Bound), len(r.shards), r.cfg.EveryEvent, r.ledgers, r.pools),
+		part: sp, origin: sp.Origin(), ready: map[uint64]*work{}, saved: saved, read: saved.Position, token: saved.Token,
+		combiner: newCombiner(r.cfg.Plan, watermark.NewBounded(r.cfg.Bound), len(r.shards), r.cfg.EveryEvent, r.pools),
 	}
+	p.combiner.wm.Raise(saved.Watermark)
 	const atLeast = 4 // so that reading, preparing and combining overlap
 	chunks := max(atLeast, (2*r.cfg.Workers+4+total-1)/total)
 	p.free = make(chan *work, chunks)
-	first := event.MinTime
-	if waits {
+	isNew, first := saved.Watermark == event.MinTime, event.MinTime
+	if waits && isNew {
 		var err error
 		if first, err = r.firstWatermark(ctx, sp); err != nil {
 			return nil, err
@@ -81,10 +92,13 @@ func (r *Runner) register(ctx context.Context, sp source.Partition, total int, w
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if waits {
+	switch {
+	case waits && isNew:
 		p.id = r.tracker.AddWaiting(first)
-	} else {
-		p.id = r.tracker.Add()
+	case waits:
+		p.id = r.tracker.AddResumed(saved.Watermark, watermark.Waiting)
+	default:
+		p.id = r.tracker.AddResumed(saved.Watermark, watermark.Active)
 	}
 	return p, nil
 }
@@ -127,8 +141,13 @@ func (r *Runner) discover(soft context.Context, start func(*partition)) {
 			r.fail(fmt.Errorf("looking for new partitions: %w", err))
 			return
 		}
-		for _, sp := range parts {
-			p, err := r.register(soft, sp, len(parts), false)
+		saved, err := r.recognize(soft, parts)
+		if err != nil {
+			r.fail(err)
+			return
+		}
+		for i, sp := range parts {
+			p, err := r.register(soft, sp, saved[i], len(parts), false)
 			if err != nil {
 				r.fail(err)
 				return
@@ -140,7 +159,7 @@ func (r *Runner) discover(soft context.Context, start func(*partition)) {
 
 // pump reads one partition to its end.
 func (r *Runner) pump(soft, hard context.Context, p *partition) error {
-	if err := p.part.Open(soft, 0); soft.Err() != nil {
+	if err := p.part.Open(soft, p.read); soft.Err() != nil {
 		return p.part.Close() // stopped before it began
 	} else if err != nil {
 		return fmt.Errorf("opening %s: %w", originName(&p.origin), err)

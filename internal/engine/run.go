@@ -15,13 +15,14 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/llm-optimizer/processor/event"
 	"github.com/llm-optimizer/processor/internal/decode"
+	"github.com/llm-optimizer/processor/internal/epoch"
 	"github.com/llm-optimizer/processor/internal/exchange"
 	"github.com/llm-optimizer/processor/internal/plan"
 	"github.com/llm-optimizer/processor/operator"
 	"github.com/llm-optimizer/processor/result"
 	"github.com/llm-optimizer/processor/source"
+	"github.com/llm-optimizer/processor/state"
 	"github.com/llm-optimizer/processor/watermark"
 )
 
@@ -45,24 +46,26 @@ type Config struct {
 	// MaxDrift is how far a partition may be ahead of the slowest; 0 is off.
 	MaxDrift time.Duration
 	Limits   Limits
-	// OnDead is called for undecodable records, by one goroutine at a time
-	// per partition. An error ends the run.
-	OnDead func(context.Context, []result.DeadLetter) error
-	// Emit takes a batch of results and late events, waiting while sinks are
-	// behind. NewBatch gives the next one to fill.
+	// OnDead is called for records that did not decode or were refused, by one
+	// goroutine at a time per partition, and returns those to put out. An
+	// error ends the run.
+	OnDead func([]result.DeadLetter) ([]result.DeadLetter, error)
+	// Screen takes rows that no sink wants out of a batch.
+	Screen func(*result.Batch)
+	// Emit takes a batch of rows, waiting while sinks are behind. NewBatch
+	// gives the next one to fill.
 	Emit     func(context.Context, *result.Batch) error
 	NewBatch func() *result.Batch
-}
-
-// Counters is a snapshot of one query's ledger.
-type Counters struct {
-	Read, InWindows, Late, Dead, Filtered, Unwindowed, Overflow, Results int64
+	// Epochs makes state durable; nil keeps it in memory.
+	Epochs *Epochs
 }
 
 // Runner runs a plan once.
 type Runner struct {
-	cfg      Config
-	ledgers  []*ledger
+	cfg Config
+	// ledgers count what the combine side decides, as of the last flush of
+	// each partition. They are written under mu.
+	ledgers  ledgers
 	shards   []*shard
 	exchange *exchange.Local
 	pools    []*partialsPool
@@ -77,29 +80,54 @@ type Runner struct {
 	mu      sync.Mutex
 	tracker watermark.Tracker
 	moved   *sync.Cond // the tracker has moved: paused pumps look again
+	// What the next epoch has to record; unknown are partitions of an earlier
+	// run that have not been found yet.
+	news    bool
+	changed []*partition
+	gone    []uint32
+	unknown []epoch.Partition
+	nextID  uint32
+
+	urgent chan struct{}
+	shares chan share
+	// spares are, by shard, an empty batch for the next epoch.
+	spares []*state.Batch
 
 	cancel context.CancelCauseFunc
 }
 
 // New returns a Runner.
 func New(cfg Config) *Runner {
-	r := &Runner{cfg: cfg, work: make(chan *work, 2*cfg.Workers)}
+	r := &Runner{
+		cfg: cfg, work: make(chan *work, 2*cfg.Workers), ledgers: make(ledgers, len(cfg.Plan.Queries)),
+		urgent: make(chan struct{}, 1),
+	}
 	r.moved = sync.NewCond(&r.mu)
-	r.combined.Store(event.MinTime)
 	// One shard keeps rows in the order of events, and counts keys exactly.
 	shards := cfg.Workers
 	if cfg.EveryEvent || cfg.Limits.Any() {
 		shards = 1
 	}
 	for _, q := range cfg.Plan.Queries {
-		r.ledgers = append(r.ledgers, &ledger{})
 		r.pools = append(r.pools, &partialsPool{proto: q.Composite})
 	}
+	st := beginning(cfg.Plan)
+	if e := cfg.Epochs; e != nil {
+		st = start{watermark: e.Watermark, since: e.Since}
+		r.resumeFrom(e)
+	}
+	r.combined.Store(st.watermark)
 	for range shards {
-		r.shards = append(r.shards, newShard(cfg.Plan, r.ledgers, cfg.Limits, cfg.EveryEvent))
+		var keep *keeper
+		if cfg.Epochs != nil {
+			keep = newKeeper()
+			r.spares = append(r.spares, &state.Batch{})
+		}
+		r.shards = append(r.shards, newShard(cfg.Plan, cfg.Limits, cfg.EveryEvent, st, keep))
 	}
 	const depth = 4 // flushes in flight to a shard
 	r.exchange = exchange.NewLocal(shards, depth)
+	r.shares = make(chan share, shards)
 	return r
 }
 
@@ -130,7 +158,7 @@ func (r *Runner) Run(ctx, hard context.Context, parts []source.Partition) error 
 	hard, r.cancel = context.WithCancelCause(hard)
 	defer r.cancel(errFinished)
 
-	var shards, workers, clock sync.WaitGroup
+	var shards, workers, clock, epochs sync.WaitGroup
 	for i := range r.shards {
 		shards.Go(func() { r.runShard(hard, i) })
 	}
@@ -139,6 +167,10 @@ func (r *Runner) Run(ctx, hard context.Context, parts []source.Partition) error 
 	}
 	clockCtx, stopClock := context.WithCancel(hard)
 	clock.Go(func() { r.runClock(clockCtx) })
+	stopEpochs := make(chan struct{})
+	if r.cfg.Epochs != nil {
+		epochs.Go(func() { r.runEpochs(hard, stopEpochs) })
+	}
 
 	ended := r.readAll(ctx, hard, parts)
 	close(r.work)
@@ -149,6 +181,8 @@ func (r *Runner) Run(ctx, hard context.Context, parts []source.Partition) error 
 		r.ended.Store(true)
 		r.sendAll(hard, exchange.Flush{Kind: exchange.Finish})
 	}
+	close(stopEpochs)
+	epochs.Wait()
 	r.exchange.Close()
 	shards.Wait()
 	err, cerr := context.Cause(hard), r.Close()
@@ -168,7 +202,7 @@ func (r *Runner) wake() {
 
 // runWorker prepares chunks of any partition.
 func (r *Runner) runWorker(hard context.Context) {
-	prep := newPreparer(r.cfg.Plan, r.cfg.Decoder, r.cfg.Operators, r.ledgers)
+	prep := newPreparer(r.cfg.Plan, r.cfg.Decoder, r.cfg.Operators)
 	handle := func(p *partition, w *work) { r.handle(hard, p, w) }
 	for w := range r.work {
 		if hard.Err() == nil {
@@ -176,6 +210,7 @@ func (r *Runner) runWorker(hard context.Context) {
 			if w.dead, err = prep.prepare(&w.chunk, &w.part.origin, w.batch); err != nil {
 				r.fail(err)
 			}
+			w.counts = append(w.counts[:0], prep.counts...)
 		}
 		w.part.deliver(w, handle)
 	}
@@ -216,21 +251,30 @@ func (r *Runner) combine(hard context.Context, p *partition, w *work) {
 	}
 	r.events.Add(int64(w.batch.N))
 	r.dead.Add(int64(len(w.batch.Dead)))
-	if len(w.dead) > 0 {
-		if err := r.cfg.OnDead(hard, w.dead); err != nil {
+	dead := w.dead
+	if w.dead = nil; len(dead) > 0 {
+		var err error
+		if dead, err = r.cfg.OnDead(dead); err != nil {
 			r.fail(err)
 			return
 		}
-		w.dead = nil
+	}
+	p.combiner.account(w.counts, dead)
+	p.read = w.batch.Next
+	if w.chunk.Token != nil {
+		p.token = w.chunk.Token
 	}
 	w.batch.Retain(1)
 	p.combiner.add(w.batch)
 	w.batch.Release()
 	p.unflushed = true
-	const manyPartials = 1 << 11
+	const (
+		manyPartials = 1 << 11
+		manyBytes    = 1 << 20
+	)
 	partials, batches := p.combiner.size()
 	if r.cfg.EveryEvent || time.Since(p.lastFlush) >= r.cfg.Interval ||
-		partials >= manyPartials || batches >= cap(p.free)/2 {
+		partials >= manyPartials || batches >= cap(p.free)/2 || p.combiner.sideBytes >= manyBytes {
 		r.flush(hard, p)
 	}
 }
@@ -243,12 +287,15 @@ func (r *Runner) flush(hard context.Context, p *partition) {
 	p.unflushed = false
 	p.lastFlush = time.Now()
 	c := p.combiner
-	r.emitLate(hard, c)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	w := c.wm.Current()
 	others := r.tracker.Advance(p.id, w)
 	r.combined.Store(r.tracker.Combined())
+	for q := range c.counts {
+		r.ledgers[q].add(&c.counts[q])
+	}
+	r.record(p)
 	for s := range r.shards {
 		f := &exchange.Flush{
 			Kind: exchange.Data, Others: others,
@@ -259,18 +306,6 @@ func (r *Runner) flush(hard context.Context, p *partition) {
 	}
 	c.flushed()
 	r.moved.Broadcast()
-}
-
-func (r *Runner) emitLate(hard context.Context, c *combiner) {
-	if len(c.late) == 0 {
-		return
-	}
-	b := r.cfg.NewBatch()
-	b.Late = append(b.Late, c.late...)
-	c.late = c.late[:0]
-	if err := r.cfg.Emit(hard, b); err != nil {
-		r.fail(err)
-	}
 }
 
 // retire takes a partition out of the combined watermark.
@@ -292,6 +327,7 @@ func (r *Runner) sendAll(hard context.Context, f exchange.Flush) {
 func (r *Runner) sendLocked(hard context.Context, f exchange.Flush) {
 	f.Combined, f.Now = r.tracker.Combined(), time.Now().UnixNano()
 	r.combined.Store(f.Combined)
+	r.news = true
 	for s := range r.shards {
 		one := f
 		r.send(hard, s, &one)
@@ -304,51 +340,13 @@ func (r *Runner) send(hard context.Context, s int, f *exchange.Flush) {
 	}
 }
 
-// runShard feeds one shard.
-func (r *Runner) runShard(hard context.Context, i int) {
-	s := r.shards[i]
-	s.out.take = func(b *result.Batch) *result.Batch { return r.emit(hard, b) }
-	for f := range r.exchange.Receive(i) {
-		if hard.Err() != nil {
-			continue // nobody waits for the rest
-		}
-		if err := s.step(f); err != nil {
-			r.fail(err)
-		}
-		for q, p := range f.Partials {
-			if p != nil {
-				r.pools[q].put(p)
-			}
-		}
-		for _, b := range f.Held {
-			b.Release()
-		}
+// Counts returns a query's ledger since the run began.
+func (r *Runner) Counts(query int) epoch.Counts {
+	c := r.ledgers[query].counts()
+	for _, s := range r.shards {
+		c.Add(s.ledgers[query].counts())
 	}
-}
-
-// emit counts a batch's results and hands it on.
-func (r *Runner) emit(hard context.Context, b *result.Batch) *result.Batch {
-	for from := 0; from < len(b.Results); {
-		q, to := b.Results[from].Query, from+1
-		for to < len(b.Results) && b.Results[to].Query == q {
-			to++
-		}
-		r.ledgers[q.Index].Results.Add(int64(to - from))
-		from = to
-	}
-	if err := r.cfg.Emit(hard, b); err != nil {
-		r.fail(err)
-	}
-	return r.cfg.NewBatch()
-}
-
-// Counters returns a query's ledger so far.
-func (r *Runner) Counters(query int) Counters {
-	l := r.ledgers[query]
-	return Counters{
-		Read: l.Read.Load(), InWindows: l.InWindows.Load(), Late: l.Late.Load(), Dead: l.Dead.Load(),
-		Filtered: l.Filtered.Load(), Unwindowed: l.Unwindowed.Load(), Overflow: l.Overflow.Load(), Results: l.Results.Load(),
-	}
+	return c
 }
 
 // Events is the number of decoded events so far.

@@ -27,6 +27,10 @@ type sessions struct {
 	timers     timers[sessionTimer]
 	dirty      []sessionTimer
 	opened     int
+	// seq numbers sessions in the order of their creation; unsaved lists those
+	// that durable state lacks changes of, by the side of the barrier.
+	seq     int64
+	unsaved [2][]int32
 
 	candidates []int32
 }
@@ -46,8 +50,10 @@ type session struct {
 	identity int64
 	// firedStart and firedEnd are the bounds of the last row.
 	firedStart, firedEnd int64
-	count                uint64
-	key                  uint32
+	// seq is the session's number, which names it in durable state.
+	seq   int64
+	count uint64
+	key   uint32
 	// prev and next link the sessions of the key, the one that ends last
 	// first: an event of our days finds its session near the head.
 	prev, next int32
@@ -60,7 +66,7 @@ type session struct {
 }
 
 // sessionBytes is the size of a session.
-const sessionBytes = 128
+const sessionBytes = 136
 
 type sessionFlags uint8
 
@@ -71,7 +77,12 @@ const (
 	sessionFired
 	// sessionOwed: its on-time firing is outstanding.
 	sessionOwed
+	// sessionStored: durable state has it.
+	sessionStored
 )
+
+// sessionChangedOn are the marks of sessions that have changed, by side.
+var sessionChangedOn = [2]sessionFlags{1 << 6, 1 << 7}
 
 type sessionTimer struct {
 	session int32
@@ -108,20 +119,21 @@ func (m *sessions) event(b *exchange.Shared, row int32, hash uint64, key []byte)
 	if m.limit != nil && len(m.candidates) == 0 && met < m.diesAt(end) {
 		var over bool
 		if hash, key, over = m.limit.admit(m.plan, hash, key, false); over {
-			m.ledger.Overflow.Add(1)
+			m.ledger.overflow.Add(1)
 			number = m.keys.Find(hash, 0, key)
 			m.find(number, start, end, met)
 		}
 	}
 	if len(m.candidates) == 0 && met >= m.diesAt(end) {
-		m.ledger.Late.Add(1)
+		m.ledger.late.Add(1)
 		m.out.late(m.plan, b, row, met)
 		return
 	}
-	m.ledger.InWindows.Add(1)
+	m.ledger.inWindows.Add(1)
 	var s int32
 	if len(m.candidates) == 0 {
 		s = m.create(hash, key, number, start, end)
+		m.touch(s)
 	} else {
 		s = m.join(start, end)
 	}
@@ -158,10 +170,22 @@ func (m *sessions) create(hash uint64, key []byte, number int, start, end int64)
 			m.heads = append(m.heads, none)
 		}
 	}
+	m.seq++
+	i := m.place(number, session{start: start, end: end, identity: start, seq: m.seq})
+	s := &m.all[i]
+	if m.now < closesAt(end) {
+		s.flags = sessionOwed
+	}
+	m.schedule(i, m.due(s))
+	return i
+}
+
+// place makes room for a session of a key and links it.
+func (m *sessions) place(number int, as session) int32 {
 	if m.heads[number] == none {
 		m.live++
 	}
-	m.limit.opened(key)
+	m.limit.opened(m.keys.Key(number))
 	m.opened++
 	var i int32
 	if n := len(m.free); n > 0 {
@@ -171,16 +195,17 @@ func (m *sessions) create(hash uint64, key []byte, number int, start, end int64)
 		m.all = append(m.all, session{})
 	}
 	s := &m.all[i]
-	*s = session{
-		start: start, end: end, identity: start, key: uint32(number),
-		slot: m.comp.Alloc(), gen: s.gen, retracts: s.retracts[:0],
-	}
+	as.key, as.slot, as.gen = uint32(number), m.comp.Alloc(), s.gen
+	as.retracts = append(s.retracts[:0], as.retracts...)
+	*s = as
 	m.link(i, none)
-	if m.now < closesAt(end) {
-		s.flags = sessionOwed
-	}
-	m.timers.push(timer[sessionTimer]{at: m.due(s), seq: start, what: sessionTimer{i, s.gen}})
 	return i
+}
+
+// schedule sets a session's timer.
+func (m *sessions) schedule(i int32, at int64) {
+	s := &m.all[i]
+	m.timers.push(timer[sessionTimer]{at: at, seq: s.start, tie: s.seq, what: sessionTimer{i, s.gen}})
 }
 
 // due is when the watermark next has something to do with a session.
@@ -201,6 +226,7 @@ func (m *sessions) join(start, end int64) int32 {
 			break
 		}
 	}
+	m.touch(keep)
 	s := &m.all[keep]
 	if len(m.candidates) > 1 {
 		m.flush()
@@ -269,7 +295,7 @@ func (m *sessions) owe(i int32) {
 	s := &m.all[i]
 	s.gen++
 	s.flags = s.flags&^sessionDirty | sessionOwed
-	m.timers.push(timer[sessionTimer]{at: closesAt(s.end), seq: s.start, what: sessionTimer{i, s.gen}})
+	m.schedule(i, closesAt(s.end))
 }
 
 func (m *sessions) fire(i int32, timing result.Timing) {
@@ -277,6 +303,7 @@ func (m *sessions) fire(i int32, timing result.Timing) {
 	if m.discarding() && s.flags&sessionHasNew == 0 {
 		return
 	}
+	m.touch(i)
 	s.flags |= sessionFired
 	key := m.keys.Key(int(s.key))
 	for _, r := range s.retracts {
@@ -306,6 +333,7 @@ func (m *sessions) advance(c int64) {
 			continue // absorbed
 		}
 		if s.flags&sessionOwed != 0 && closesAt(s.end) <= c {
+			m.touch(t.session)
 			s.flags &^= sessionOwed
 			if !m.plan.Def.Trigger.NoOnTime {
 				m.fire(t.session, result.OnTime)
@@ -316,7 +344,7 @@ func (m *sessions) advance(c int64) {
 			m.remove(t.session)
 			continue
 		}
-		m.timers.push(timer[sessionTimer]{at: m.due(s), seq: s.start, what: t})
+		m.schedule(t.session, m.due(s))
 	}
 	m.compact()
 }
@@ -373,6 +401,7 @@ func (m *sessions) unlink(i int32) {
 // remove frees a session.
 func (m *sessions) remove(i int32) {
 	s := &m.all[i]
+	m.dropStored(i)
 	m.unlink(i)
 	if m.heads[s.key] == none {
 		m.live--
@@ -415,8 +444,9 @@ func (m *sessions) inOrder() []int32 {
 			open = append(open, i)
 		}
 	}
-	slices.SortStableFunc(open, func(a, b int32) int {
-		return cmp.Or(cmp.Compare(m.all[a].end, m.all[b].end), cmp.Compare(m.all[a].start, m.all[b].start))
+	slices.SortFunc(open, func(a, b int32) int {
+		x, y := &m.all[a], &m.all[b]
+		return cmp.Or(cmp.Compare(x.end, y.end), cmp.Compare(x.start, y.start), cmp.Compare(x.seq, y.seq))
 	})
 	return open
 }
@@ -438,6 +468,7 @@ func (m *sessions) finish() {
 	}
 	for _, i := range m.inOrder() {
 		if s := &m.all[i]; s.flags&sessionOwed != 0 {
+			m.touch(i)
 			s.flags &^= sessionOwed
 			m.fire(i, result.OnTime)
 		}

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/llm-optimizer/processor/event"
+	"github.com/llm-optimizer/processor/internal/epoch"
 	"github.com/llm-optimizer/processor/internal/exchange"
 	"github.com/llm-optimizer/processor/internal/plan"
 	"github.com/llm-optimizer/processor/result"
@@ -16,6 +17,24 @@ type shard struct {
 	mergers    []merger
 	everyEvent bool
 	out        writer
+	// ledgers counts what only the merge side can decide, by query.
+	ledgers ledgers
+	start   start
+
+	// keep is nil with state in memory. saving says that the epoch at hand
+	// lacks cells; cutCounts and cutRows are its other parts.
+	keep      *keeper
+	saving    bool
+	cutCounts []epoch.Counts
+	cutRows   []Rows
+	// rows were put out since the last barrier, about held bytes of them.
+	rows   []Rows
+	held   int
+	blocks epoch.Encoder
+	// resume is told that an epoch is committed, which is waited for from its
+	// barrier on.
+	resume  chan struct{}
+	waiting bool
 	// limits are by query; nil without any. sized says that one is of bytes.
 	limits []*limiter
 	sized  bool
@@ -26,13 +45,33 @@ type shard struct {
 	stateSize atomic.Int64
 }
 
-func newShard(p *plan.Plan, ledgers []*ledger, limits Limits, everyEvent bool) *shard {
-	s := &shard{everyEvent: everyEvent, sized: limits.Memory > 0, out: writer{batch: &result.Batch{}}}
+// start is where a shard begins: at the combined watermark of an earlier run,
+// and by query with the greatest event time that was read before it.
+type start struct {
+	watermark int64
+	since     []int64
+}
+
+// beginning is the start of a run without an earlier one.
+func beginning(p *plan.Plan) start {
+	st := start{watermark: event.MinTime}
+	for range p.Queries {
+		st.since = append(st.since, event.MinTime)
+	}
+	return st
+}
+
+// newShard returns an empty shard; keep is nil with state in memory.
+func newShard(p *plan.Plan, limits Limits, everyEvent bool, st start, keep *keeper) *shard {
+	s := &shard{
+		everyEvent: everyEvent, sized: limits.Memory > 0, out: writer{batch: &result.Batch{}},
+		ledgers: make(ledgers, len(p.Queries)), keep: keep, start: st, resume: make(chan struct{}, 1),
+	}
 	s.lastEnd.Store(event.MinTime)
-	for i, q := range p.Queries {
+	for _, q := range p.Queries {
 		lim := newLimiter(limits, len(q.Keys), s.stateSize.Load)
 		s.limits = append(s.limits, lim)
-		m := newMergeQuery(q, &s.out, lim, ledgers[i])
+		m := newMergeQuery(q, s, lim)
 		switch {
 		case q.Aligned == nil:
 			s.mergers = append(s.mergers, newSessions(m))
@@ -48,6 +87,7 @@ func newShard(p *plan.Plan, ledgers []*ledger, limits Limits, everyEvent bool) *
 // step applies a flush; what fires goes to take.
 func (s *shard) step(f *exchange.Flush) error {
 	s.out.now = f.Now
+	s.out.side(f.Late, f.Dead)
 	switch f.Kind {
 	case exchange.Data:
 		for q, p := range f.Partials {
@@ -77,6 +117,17 @@ func (s *shard) step(f *exchange.Flush) error {
 	s.out.flush()
 	s.publish(f.Kind)
 	return s.limitError()
+}
+
+// save encodes up to n of the cells that the epoch at hand still lacks, and
+// reports whether there are more.
+func (s *shard) save(n int) (more bool) {
+	for _, m := range s.mergers {
+		if n = m.save(n); n == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // eachQuery lets one query after the other see the rows of a flush.
@@ -143,7 +194,7 @@ func (s *shard) publish(k exchange.Kind) {
 		}
 		s.stateSize.Store(int64(size))
 	}
-	if k == exchange.Data {
+	if k == exchange.Data || k == exchange.Barrier {
 		return // the rest costs a walk over all windows, and is asked for when idle
 	}
 	last := event.MinTime

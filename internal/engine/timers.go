@@ -1,16 +1,21 @@
 package engine
 
-// timer is due when the watermark reaches at; seq orders those due together.
+// timer is due when the watermark reaches at; seq and then tie order those
+// due together.
 type timer[T any] struct {
-	at, seq int64
-	what    T
+	at, seq, tie int64
+	what         T
 }
 
 // timers is a binary heap, earliest first.
 type timers[T any] []timer[T]
 
 func (h timers[T]) before(i, j int) bool {
-	return h[i].at < h[j].at || h[i].at == h[j].at && h[i].seq < h[j].seq
+	a, b := &h[i], &h[j]
+	if a.at != b.at {
+		return a.at < b.at
+	}
+	return a.seq < b.seq || a.seq == b.seq && a.tie < b.tie
 }
 
 func (h *timers[T]) push(t timer[T]) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/llm-optimizer/processor/event"
+	"github.com/llm-optimizer/processor/internal/epoch"
 	"github.com/llm-optimizer/processor/internal/exchange"
 	"github.com/llm-optimizer/processor/result"
 	"github.com/llm-optimizer/processor/window"
@@ -39,7 +40,9 @@ func (m *windows) partials(p *exchange.Partials) {
 		key, hash := p.Table.Key(i), p.Table.Hash(i)
 		for w := pane.First; w <= pane.Last; w++ {
 			b := m.bucket(w)
-			c := &b.cells[m.cell(b, hash, key)]
+			at := m.cell(b, hash, key)
+			m.touch(b, at)
+			c := &b.cells[at]
 			c.flags |= hasNew
 			m.dst, m.src = append(m.dst, c.slot), append(m.src, p.Slots[i])
 		}
@@ -75,6 +78,7 @@ func (m *windows) rows(r exchange.Rows, from, to int, others int64) {
 // addRow adds one event to one window and fires it if the event causes that.
 func (m *windows) addRow(b *bucket, hash uint64, key []byte, row int32) {
 	i := m.cell(b, hash, key)
+	m.touch(b, i)
 	c := &b.cells[i]
 	m.add(c.slot, row)
 	c.flags |= hasNew
@@ -110,7 +114,7 @@ func (m *windows) bucket(index int64) *bucket {
 	b := m.byIndex[index]
 	if b == nil {
 		iv := m.assigner.Window(index)
-		b = m.pool.get(index, iv.Start, iv.End)
+		b = m.pool.get(epoch.KindWindow, index, iv.Start, iv.End)
 		m.byIndex[index] = b
 		if !m.assigner.Global() {
 			b.passed = m.now >= closesAt(b.end)
@@ -156,14 +160,25 @@ func (m *windows) advance(c int64) {
 	}
 }
 
-// pass makes the on-time firings of a window.
+// pass makes the on-time firings of a window that the watermark has passed.
 func (m *windows) pass(b *bucket) {
 	b.passed = true
+	m.fireOnTime(b, 0)
+}
+
+// fireOnTime makes the on-time firings of a window, but for those that the end
+// of an earlier run's input made and that have nothing new. mark says what
+// makes them now.
+func (m *windows) fireOnTime(b *bucket, mark cellFlags) {
 	if m.plan.Def.Trigger.NoOnTime {
 		return
 	}
 	for i := range b.cells {
+		if b.cells[i].flags&(firedAtEnd|hasNew) == firedAtEnd {
+			continue
+		}
 		m.fire(b, i, result.OnTime)
+		b.cells[i].flags |= mark
 	}
 }
 
@@ -174,6 +189,7 @@ func (m *windows) fire(b *bucket, i int, timing result.Timing) {
 	if m.discarding() && c.flags&hasNew == 0 {
 		return
 	}
+	m.touch(b, i)
 	m.out.emit(&m.mergeQuery, firing{
 		key: b.keys.Key(i), start: b.start, end: b.end, identity: b.start,
 		timing: timing, number: c.firing, watermark: m.now,
@@ -199,6 +215,7 @@ func (m *windows) correctBucket(b *bucket) {
 }
 
 func (m *windows) purge(b *bucket) {
+	m.dropStored(b)
 	for i := range b.cells {
 		m.comp.Free(b.cells[i].slot)
 		m.limit.closed(b.keys.Key(i))
@@ -237,7 +254,7 @@ func (m *windows) finish() {
 	m.correct()
 	for _, b := range m.sorted() {
 		if !b.passed {
-			m.pass(b)
+			m.fireOnTime(b, firedAtEnd)
 		}
 	}
 }

@@ -45,6 +45,7 @@ func (w *writer) emit(q *mergeQuery, f firing, comp *aggregate.Composite, slot u
 	w.batch.Results = append(w.batch.Results, result.Result{
 		Query: q.plan.Info, Start: f.start, End: f.end, Identity: f.identity,
 		Timing: f.timing, Firing: f.number, Watermark: f.watermark, EmittedAt: w.now,
+		Partial: q.partial(f.start),
 	})
 	r := &w.batch.Results[len(w.batch.Results)-1]
 	w.text = append(w.text, f.key...)
@@ -103,6 +104,12 @@ func sketches(q *plan.Query, comp *aggregate.Composite, slot uint32) []result.Sk
 // late adds an event that came too late for every window of a query.
 func (w *writer) late(q *plan.Query, b *exchange.Shared, row int32, watermark int64) {
 	w.batch.Late = append(w.batch.Late, lateEvent(q, b, row, watermark))
+}
+
+// side adds what a partition has put out by itself.
+func (w *writer) side(late []result.LateEvent, dead []result.DeadLetter) {
+	w.batch.Late = append(w.batch.Late, late...)
+	w.batch.Dead = append(w.batch.Dead, dead...)
 }
 
 func lateEvent(q *plan.Query, b *exchange.Shared, row int32, watermark int64) result.LateEvent {

@@ -9,6 +9,7 @@ import (
 	"github.com/llm-optimizer/processor/aggregate"
 	"github.com/llm-optimizer/processor/event"
 	"github.com/llm-optimizer/processor/internal/keytab"
+	"github.com/llm-optimizer/processor/result"
 )
 
 // Flush is what one partition hands to one shard at once. Flushes reach every
@@ -29,6 +30,11 @@ type Flush struct {
 	Rows     [][]Rows
 	// Held are the batches that Rows read; the shard releases them.
 	Held []*Shared
+	// Late and Dead are the rows that the partition itself put out. They
+	// cross with what they were read with, so that an epoch has both or none;
+	// the first shard gets them.
+	Late []result.LateEvent
+	Dead []result.DeadLetter
 }
 
 // Kind says what a flush asks of a shard.
@@ -45,6 +51,9 @@ const (
 	Tick
 	// Finish fires what is outstanding: the input has ended.
 	Finish
+	// Barrier ends an epoch: the shard hands over what has changed since the
+	// last one.
+	Barrier
 )
 
 // Partials are partial aggregates by (pane, key): entry i of Table has the

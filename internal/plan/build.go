@@ -17,6 +17,8 @@ import (
 type Input struct {
 	// Pipeline is the pipeline's name.
 	Pipeline string
+	// Time says where the event time is and in what format.
+	Time string
 	// Fields are computed once per event.
 	Fields []Field
 	// Reads are fields that must be decoded whatever the queries read: those
@@ -254,7 +256,8 @@ func (b *builder) bind(visible int) expr.Binding {
 func (b *builder) finishQuery(i int, d *draft) (*Query, error) {
 	q := &Query{Def: d.def, Lateness: int64(d.def.AllowedLateness), MinTime: math.MinInt64, MaxTime: math.MaxInt64}
 	q.Def.Aggregates = d.specs
-	q.Info = &result.Query{Index: i, Name: d.def.Name, Seed: d.def.Hash(b.in.Pipeline)}
+	q.Info = &result.Query{Index: i, Name: d.def.Name}
+	b.identify(q, d)
 	for _, k := range d.def.Key {
 		q.Info.Keys = append(q.Info.Keys, k.Name)
 	}

@@ -32,6 +32,9 @@ type Computed struct {
 type Query struct {
 	Def  query.Query
 	Info *result.Query
+	// StateHash names the query in durable state: it changes with everything
+	// that decides what the query's state means.
+	StateHash uint64
 	// Where is nil when all events pass.
 	Where *expr.Program
 	// Keys are the columns of the grouping key.

@@ -25,6 +25,8 @@ type program struct {
 	bound   time.Duration
 	queries []query.Query
 	feeds   [][]record
+	// topic overrules the setting: positions must mean the same in all runs.
+	topic *bool
 }
 
 // record is one line of a partition.

@@ -44,6 +44,9 @@ func (s setting) String() string {
 
 func (p *program) source(s setting) *Source {
 	src := &Source{MaxOpen: s.maxOpen}
+	if p.topic != nil {
+		s.topic = *p.topic
+	}
 	for i := range p.feeds {
 		f := p.feed(i, s.topic)
 		f.Sizes, f.Unended, f.Pause = s.sizes, s.unended, s.pause
@@ -124,6 +127,10 @@ func (p *program) modelOf(t fataler, steps []refmodel.Step) *refmodel.Outcome {
 // run runs the pipeline.
 func (p *program) run(t fataler, s setting) *Run {
 	t.Helper()
+	return execute(t, p.spec(s), p, s)
+}
+
+func (p *program) spec(s setting) pipeline.Spec {
 	spec := pipeline.DefaultSpec()
 	spec.Name = "sim"
 	spec.Workers = s.workers
@@ -134,5 +141,5 @@ func (p *program) run(t fataler, s setting) *Run {
 	spec.Watermark.Interval = s.interval
 	spec.Watermark.MaxDrift = s.drift
 	spec.Queries = p.queries
-	return execute(t, spec, p, s)
+	return spec
 }

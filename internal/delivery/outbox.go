@@ -1,0 +1,425 @@
+package delivery
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/llm-optimizer/processor/internal/epoch"
+	"github.com/llm-optimizer/processor/internal/failpoint"
+	"github.com/llm-optimizer/processor/result"
+	"github.com/llm-optimizer/processor/sink"
+)
+
+// Outbox is the rows of committed epochs that some sink does not hold yet, as
+// durable state has them. Every lane follows it at its own pace.
+type Outbox struct {
+	Incarnation [16]byte
+	// Newest is the last epoch of the state.
+	Newest uint64
+	// Places are how far the sinks have got, by name. A sink without one is
+	// new: it begins after Newest.
+	Places map[string]epoch.Place
+	// Pending are the epochs with rows that state still has, oldest first, and
+	// their bytes.
+	Pending []Pending
+	// Read gives the rows of one epoch to fn, batch by batch.
+	Read func(ctx context.Context, epoch uint64, fn func(*result.Batch) error) error
+	// Redeliver takes sinks over that hold what this state does not know of.
+	Redeliver bool
+	// Early says that rows are sent before their epoch is committed.
+	Early bool
+	// Limit is how many bytes may wait for the slowest sink.
+	Limit int64
+}
+
+// Pending is an epoch whose rows wait in the outbox.
+type Pending struct {
+	Epoch uint64
+	Bytes int64
+}
+
+// book is the outbox while the pipeline runs.
+type book struct {
+	Outbox
+	mu      sync.Mutex
+	moved   *sync.Cond // something below has changed
+	entries []*entry   // oldest first; gone when all lanes hold them
+	rows    int        // in memory, of all entries
+	closed  bool
+	trimmed uint64 // what state was last told that all lanes hold
+}
+
+// entry is one epoch of the outbox.
+type entry struct {
+	Pending
+	// batches are its rows; nil when only state has them.
+	batches []*result.Batch
+	rows    int
+	readers int
+	// sent says which lanes have been sent the rows early.
+	sent []bool
+}
+
+// follower is a lane's part in the book, guarded by its mu.
+type follower struct {
+	name string
+	// reached is the last epoch that was written, held the last that the sink
+	// has confirmed, with token. moved says that state does not know yet.
+	reached, held uint64
+	token         []byte
+	moved         bool
+	// early are batches that wait to be written before their epoch is
+	// committed; missed says that one of the present epoch did not fit.
+	early  []*shared
+	missed bool
+}
+
+// cachedRows is how many rows of committed epochs stay in memory for lanes
+// that are behind; what is beyond they read from state.
+const cachedRows = 1 << 16
+
+// Resume makes the delivery follow an outbox. It comes after Open and before
+// Start; sinks are asked what they hold.
+func (d *Delivery) Resume(ctx context.Context, o Outbox) error {
+	b := &book{Outbox: o}
+	b.moved = sync.NewCond(&b.mu)
+	for _, p := range o.Pending {
+		b.entries = append(b.entries, &entry{Pending: p})
+	}
+	for _, l := range d.lanes {
+		f := &l.follower
+		p, known := o.Places[l.Name]
+		if !known {
+			p = epoch.Place{Epoch: o.Newest}
+		}
+		f.name, f.token, f.held = l.Name, p.Token, p.Epoch
+		if m, ok := l.Sink.(sink.Marker); ok {
+			held, err := m.Resume(ctx, sink.Mark{Incarnation: o.Incarnation, Epoch: p.Epoch, Token: p.Token}, o.Newest, o.Redeliver)
+			if err != nil {
+				return fmt.Errorf("resuming sink %s: %w", l.Name, err)
+			}
+			if held < p.Epoch || held > o.Newest {
+				return fmt.Errorf("sink %s says it holds epoch %d, which is not between %d and %d", l.Name, held, p.Epoch, o.Newest)
+			}
+			f.held = held
+		}
+		f.reached, f.moved = f.held, !known
+	}
+	d.book = b
+	return nil
+}
+
+// Mark gives new sinks their first mark. It comes between Start and Run, when
+// the state has been committed whose incarnation they are to know: one that a
+// crash undid would lock them.
+func (d *Delivery) Mark(ctx context.Context) error {
+	for _, l := range d.lanes {
+		m, ok := l.Sink.(sink.Marker)
+		if !ok || l.follower.token != nil {
+			continue
+		}
+		token, err := m.Commit(ctx, d.book.mark(l.follower.held))
+		if err != nil {
+			return fmt.Errorf("marking sink %s: %w", l.Name, err)
+		}
+		l.follower.token, l.follower.moved = token, true
+	}
+	return nil
+}
+
+func (b *book) mark(n uint64) sink.Mark { return sink.Mark{Incarnation: b.Incarnation, Epoch: n} }
+
+// Committed tells the lanes of an epoch that is durable. The batches are its
+// rows, in order, and the Delivery's from then on; bytes is what they take in
+// the outbox. An epoch without rows is only counted.
+func (d *Delivery) Committed(n uint64, batches []*result.Batch, bytes int64) {
+	b := d.book
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.Newest = n
+	e := &entry{Pending: Pending{n, bytes}, batches: batches}
+	for _, x := range batches {
+		e.rows += x.Len()
+	}
+	for _, l := range d.lanes {
+		e.sent = append(e.sent, b.Early && !l.follower.missed)
+		l.follower.missed = false
+	}
+	if bytes > 0 {
+		b.entries = append(b.entries, e)
+		b.rows += e.rows
+		d.shedLocked()
+	}
+	b.moved.Broadcast()
+}
+
+// shedLocked lets go of rows in memory beyond what is kept for slow lanes.
+func (d *Delivery) shedLocked() {
+	b := d.book
+	for _, e := range b.entries[:max(len(b.entries)-1, 0)] {
+		if b.rows <= cachedRows {
+			return
+		}
+		if e.readers == 0 {
+			d.dropLocked(e)
+		}
+	}
+}
+
+// dropLocked lets go of an entry's rows.
+func (d *Delivery) dropLocked(e *entry) {
+	for _, x := range e.batches {
+		d.recycle(x)
+	}
+	d.book.rows -= e.rows
+	e.batches, e.rows = nil, 0
+}
+
+// sendEarly queues a batch for the lanes before its epoch is committed. A lane
+// whose queue is full gets it from the outbox later.
+func (d *Delivery) sendEarly(s *shared) {
+	b := d.book
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, l := range d.lanes {
+		f := &l.follower
+		if !l.wants(s.batch) || f.missed || len(f.early) >= queueDepth {
+			f.missed = f.missed || l.wants(s.batch)
+			d.release(s)
+			continue
+		}
+		f.early = append(f.early, s)
+	}
+	b.moved.Broadcast()
+}
+
+// Room waits until the outbox has room for more.
+func (d *Delivery) Room(ctx context.Context) error {
+	b := d.book
+	defer context.AfterFunc(ctx, b.wake)()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for b.Limit > 0 && b.bytes() >= b.Limit {
+		if ctx.Err() != nil {
+			return fmt.Errorf("waiting for room in the outbox (limits.outbox): %w", context.Cause(ctx))
+		}
+		b.moved.Wait()
+	}
+	return nil
+}
+
+func (b *book) bytes() (n int64) {
+	for _, e := range b.entries {
+		n += e.Bytes
+	}
+	return n
+}
+
+// Waiting is the bytes of the outbox that some sink does not hold yet.
+func (d *Delivery) Waiting() int64 {
+	d.book.mu.Lock()
+	defer d.book.mu.Unlock()
+	return d.book.bytes()
+}
+
+func (b *book) wake() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.moved.Broadcast()
+}
+
+// Places returns the places that have moved since they were asked for last,
+// and the last epoch that all sinks hold: its rows and those before it need
+// not be kept, once these places are recorded.
+func (d *Delivery) Places() (moved []epoch.Place, through uint64) {
+	b := d.book
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, l := range d.lanes {
+		if f := &l.follower; f.moved {
+			moved = append(moved, epoch.Place{Sink: f.name, Epoch: f.held, Token: f.token})
+			f.moved = false
+		}
+	}
+	b.trimmed = b.through()
+	return moved, b.trimmed
+}
+
+// Due reports whether Places has something new.
+func (d *Delivery) Due() bool {
+	b := d.book
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, l := range d.lanes {
+		if l.follower.moved {
+			return true
+		}
+	}
+	return false
+}
+
+// through is the last epoch before the oldest that a lane lacks.
+func (b *book) through() uint64 {
+	if len(b.entries) == 0 {
+		return b.Newest
+	}
+	return b.entries[0].Epoch - 1
+}
+
+// follow writes the outbox to one lane until it is closed and all is written.
+func (d *Delivery) follow(ctx context.Context, l *lane) {
+	defer close(l.done)
+	defer context.AfterFunc(ctx, d.book.wake)()
+	for {
+		early, entries := d.nextRows(ctx, l)
+		if len(early)+len(entries) == 0 {
+			return
+		}
+		err := d.writeRows(ctx, l, early, entries)
+		d.finish(l, entries, err == nil)
+		if err != nil {
+			d.failed(fmt.Errorf("writing to sink %s: %w", l.Name, err))
+			d.abandon(l)
+			return
+		}
+	}
+}
+
+// nextRows waits for something to write; it gives nothing when there will be
+// no more.
+func (d *Delivery) nextRows(ctx context.Context, l *lane) ([]*shared, []*entry) {
+	b, f := d.book, &l.follower
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for ctx.Err() == nil {
+		var entries []*entry
+		for _, e := range b.entries {
+			if e.Epoch > f.reached {
+				e.readers++
+				entries = append(entries, e)
+			}
+		}
+		early := f.early
+		f.early = nil
+		if len(early)+len(entries) > 0 {
+			return early, entries
+		}
+		if b.closed {
+			return nil, nil
+		}
+		b.moved.Wait()
+	}
+	return nil, nil
+}
+
+// writeRows writes what is there and then has the sink confirm it.
+func (d *Delivery) writeRows(ctx context.Context, l *lane, early []*shared, entries []*entry) error {
+	var err error
+	wrote := len(early) > 0
+	for _, s := range early {
+		if err == nil {
+			err = l.Sink.Write(ctx, l.pick(s.batch))
+		}
+		d.release(s)
+	}
+	for _, e := range entries {
+		if err != nil {
+			return err
+		}
+		var some bool
+		some, err = d.writeEntry(ctx, l, e)
+		wrote = wrote || some
+	}
+	if err != nil || len(entries) == 0 {
+		return err
+	}
+	return d.confirm(ctx, l, entries[len(entries)-1].Epoch, wrote)
+}
+
+// writeEntry writes one epoch's rows, from memory or from state, and reports
+// whether there were any for the lane.
+func (d *Delivery) writeEntry(ctx context.Context, l *lane, e *entry) (wrote bool, err error) {
+	write := func(b *result.Batch) error {
+		if !l.wants(b) {
+			return nil
+		}
+		wrote = true
+		failpoint.At("sink/before-write")
+		defer failpoint.At("sink/after-write")
+		return l.Sink.Write(ctx, l.pick(b))
+	}
+	switch {
+	case len(e.sent) > 0 && e.sent[l.index]:
+		return true, nil // the rows went out early
+	case e.batches == nil:
+		err = d.book.Read(ctx, e.Epoch, write)
+	default:
+		for _, b := range e.batches {
+			if err = write(b); err != nil {
+				break
+			}
+		}
+	}
+	return wrote, err
+}
+
+// confirm notes that a sink holds everything up to an epoch.
+func (d *Delivery) confirm(ctx context.Context, l *lane, n uint64, wrote bool) error {
+	b, f := d.book, &l.follower
+	token := f.token
+	if m, ok := l.Sink.(sink.Marker); ok && wrote {
+		var err error
+		failpoint.At("sink/before-commit")
+		if token, err = m.Commit(ctx, b.mark(n)); err != nil {
+			return err
+		}
+		failpoint.At("sink/after-commit")
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f.held, f.token, f.moved = n, token, true
+	return nil
+}
+
+// finish gives the entries back and drops those that all lanes hold.
+func (d *Delivery) finish(l *lane, entries []*entry, ok bool) {
+	b := d.book
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, e := range entries {
+		e.readers--
+		if ok {
+			l.follower.reached = e.Epoch
+		}
+	}
+	least := l.follower.held
+	for _, other := range d.lanes {
+		least = min(least, other.follower.held)
+	}
+	for len(b.entries) > 0 && b.entries[0].Epoch <= least {
+		d.dropLocked(b.entries[0])
+		b.entries[0] = nil
+		b.entries = b.entries[1:]
+	}
+	d.shedLocked()
+	b.moved.Broadcast()
+}
+
+// abandon gives back what a broken lane will not write.
+func (d *Delivery) abandon(l *lane) {
+	d.book.mu.Lock()
+	defer d.book.mu.Unlock()
+	for _, s := range l.follower.early {
+		d.release(s)
+	}
+	l.follower.early = nil
+}
+
+// closeBook says that nothing more will be committed.
+func (d *Delivery) closeBook() {
+	d.book.mu.Lock()
+	defer d.book.mu.Unlock()
+	d.book.closed = true
+	d.book.moved.Broadcast()
+}

@@ -1,0 +1,241 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/llm-optimizer/processor/internal/delivery"
+	"github.com/llm-optimizer/processor/internal/engine"
+	"github.com/llm-optimizer/processor/internal/epoch"
+	"github.com/llm-optimizer/processor/internal/failpoint"
+	"github.com/llm-optimizer/processor/result"
+	"github.com/llm-optimizer/processor/state"
+)
+
+// durable is a pipeline's state while it is open. Everything that is recorded
+// goes through apply: there is no other way for a position, a watermark, a
+// window or a row to become durable, and so none without the others.
+type durable struct {
+	spec *StateSpec
+	log  *slog.Logger
+	db   state.Backend
+	out  *delivery.Delivery
+
+	// header is nil once it is written.
+	header      *epoch.Header
+	incarnation [16]byte
+	decision    epoch.Decision
+	snapshot    *epoch.Snapshot
+	pending     []delivery.Pending
+	// record is the last epoch, base the ledgers of the runs before this one.
+	record epoch.Record
+	base   []epoch.Counts
+	// trimmed is the last epoch whose rows are not in the state any more.
+	trimmed uint64
+
+	meta   state.Batch // scratch of apply
+	blocks epoch.Encoder
+
+	newest  atomic.Uint64
+	workers sync.WaitGroup
+	stop    chan struct{}
+}
+
+// commit makes an epoch durable and lets its rows go to the sinks.
+func (d *durable) commit(ctx context.Context, cut *engine.Cut) error {
+	if err := d.out.Room(ctx); err != nil {
+		return err
+	}
+	c := d.next(cut.Time, cut.Watermark)
+	c.Partitions, c.Gone = cut.Partitions, cut.Gone
+	for q := range cut.Counts {
+		n := d.base[q]
+		n.Add(cut.Counts[q])
+		c.Record.Queries[q].Counts = n
+	}
+	rows, bytes := d.encode(c, cut.Rows)
+	if err := d.apply(ctx, c, cut.Changes...); err != nil {
+		return err
+	}
+	d.out.Committed(c.Record.Number, rows, bytes)
+	return nil
+}
+
+// next is the commit that follows the last epoch, without anything new yet.
+func (d *durable) next(now time.Time, watermark int64) *epoch.Commit {
+	c := &epoch.Commit{Header: d.header, Last: d.record.Number, Record: d.record}
+	c.Record.Number++
+	c.Record.Time, c.Record.Watermark = now, watermark
+	c.Record.Queries = append([]epoch.Query(nil), d.record.Queries...)
+	return c
+}
+
+// encode puts rows into the outbox. Those that have gone out already are
+// encoded; the others are returned.
+func (d *durable) encode(c *epoch.Commit, all []engine.Rows) (rows []*result.Batch, bytes int64) {
+	for _, r := range all {
+		block := r.Block
+		if r.Batch != nil {
+			rows = append(rows, r.Batch)
+			block = d.blocks.AppendBlock(nil, r.Batch)
+		}
+		bytes += int64(len(block))
+		c.Blocks = append(c.Blocks, block)
+	}
+	return rows, bytes
+}
+
+// apply writes an epoch: this is the decision that it has happened. It also
+// records how far sinks have got, and only then drops the rows that they hold.
+func (d *durable) apply(ctx context.Context, c *epoch.Commit, changes ...*state.Batch) error {
+	places, through := d.out.Places()
+	c.Places = append(c.Places, places...)
+	d.meta.Reset()
+	if err := c.AppendTo(&d.meta); err != nil {
+		return err
+	}
+	if failpoint.Planted(failpoint.TrimEarly) {
+		through = d.record.Number
+	}
+	if through > d.trimmed {
+		d.meta.DeleteRange(epoch.OutboxRange(d.trimmed+1, through+1))
+	}
+	if failpoint.Planted(failpoint.PositionFirst) {
+		if err := d.db.Apply(ctx, &d.meta); err != nil {
+			return err
+		}
+	}
+	failpoint.At("epoch/before")
+	if err := d.db.Apply(ctx, append(changes, &d.meta)...); err != nil {
+		return fmt.Errorf("committing epoch %d to %s: %w", c.Record.Number, d.spec.Store, err)
+	}
+	d.record, d.header, d.trimmed = c.Record, nil, max(through, d.trimmed)
+	d.newest.Store(c.Record.Number)
+	failpoint.At("epoch/after")
+	return nil
+}
+
+// begin commits the first epoch of the run, which reads nothing, and then marks
+// sinks that are new: from then on the state knows its queries and its sinks.
+func (d *durable) begin(ctx context.Context) error {
+	c := d.next(time.Now(), d.record.Watermark)
+	c.Record.Queries = nil
+	for _, q := range d.decision.Queries {
+		c.Record.Queries = append(c.Record.Queries, q.Query)
+	}
+	for _, q := range d.decision.DropQueries {
+		c.DropQueries = append(c.DropQueries, q.Hash)
+	}
+	c.GonePlaces = d.decision.DropPlaces
+	if err := d.apply(ctx, c); err != nil {
+		return err
+	}
+	failpoint.At("recover/begun")
+	if err := d.out.Mark(ctx); err != nil {
+		return err
+	}
+	failpoint.At("recover/marked")
+	return d.recordPlaces(ctx)
+}
+
+// recordPlaces records what sinks have confirmed since the last epoch.
+func (d *durable) recordPlaces(ctx context.Context) error {
+	if !d.out.Due() {
+		return nil
+	}
+	return d.apply(ctx, d.next(time.Now(), d.record.Watermark))
+}
+
+// watch ends the run when the backend fails between calls, and makes
+// checkpoints on schedule, until close.
+func (d *durable) watch(ctx context.Context, fail func(error)) {
+	d.stop = make(chan struct{})
+	if w, ok := d.db.(state.Watched); ok {
+		d.workers.Go(func() {
+			select {
+			case <-w.Failed():
+				fail(fmt.Errorf("the state in %s has failed: %w", d.spec.Store, w.Err()))
+			case <-d.stop:
+			}
+		})
+	}
+	if cp, ok := d.db.(state.Checkpointer); ok && d.spec.CheckpointEvery > 0 && d.spec.Retain > 0 {
+		d.workers.Go(func() { d.checkpoints(ctx, cp) })
+	}
+}
+
+// checkpoints makes one checkpoint after the other. One that fails is told and
+// tried again the next time: the state itself is not worse for it.
+func (d *durable) checkpoints(ctx context.Context, cp state.Checkpointer) {
+	t := time.NewTicker(d.spec.CheckpointEvery)
+	defer t.Stop()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for {
+		select {
+		case <-d.stop:
+			return
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if err := Checkpoint(ctx, d.spec.Store, cp, time.Now(), d.spec.Retain); err != nil {
+			d.log.Error("cannot make a checkpoint", "state", d.spec.Store.String(), "err", err)
+		}
+	}
+}
+
+// Checkpoint makes a checkpoint of an open store, named after the time in UTC,
+// and drops the oldest so that retain are left; 0 keeps all.
+func Checkpoint(ctx context.Context, store state.Store, cp state.Checkpointer, now time.Time, retain int) error {
+	before, err := store.Checkpoints(ctx)
+	if err != nil {
+		return fmt.Errorf("listing the checkpoints of %s: %w", store, err)
+	}
+	name := checkpointName(before, now)
+	if err := cp.Checkpoint(ctx, name); err != nil {
+		return fmt.Errorf("making checkpoint %s of %s: %w", name, store, err)
+	}
+	if retain <= 0 {
+		return nil
+	}
+	for len(before) >= retain {
+		if err := store.Drop(ctx, before[0]); err != nil {
+			return fmt.Errorf("dropping checkpoint %s of %s: %w", before[0], store, err)
+		}
+		before = before[1:]
+	}
+	return nil
+}
+
+// checkpointName is a name after all that there are.
+func checkpointName(taken []string, now time.Time) string {
+	name := now.UTC().Format("20060102-150405")
+	unique := name
+	for n := 1; ; n++ {
+		free := true
+		for _, t := range taken {
+			free = free && t != unique
+		}
+		if free {
+			return unique
+		}
+		unique = fmt.Sprintf("%s-%d", name, n)
+	}
+}
+
+// close ends what watch began and closes the store.
+func (d *durable) close() error {
+	if d.stop != nil {
+		close(d.stop)
+	}
+	d.workers.Wait()
+	if err := d.db.Close(); err != nil {
+		return fmt.Errorf("closing the state in %s: %w", d.spec.Store, err)
+	}
+	return nil
+}

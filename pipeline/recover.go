@@ -1,0 +1,270 @@
+package pipeline
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/llm-optimizer/processor/event"
+	"github.com/llm-optimizer/processor/internal/delivery"
+	"github.com/llm-optimizer/processor/internal/engine"
+	"github.com/llm-optimizer/processor/internal/epoch"
+	"github.com/llm-optimizer/processor/internal/failpoint"
+	"github.com/llm-optimizer/processor/result"
+	"github.com/llm-optimizer/processor/state"
+)
+
+// recovery gathers facts, has internal/epoch decide on them, and does what was
+// decided.
+type recovery struct {
+	p   *Pipeline
+	log *slog.Logger
+	out *delivery.Delivery
+	// tried are the checkpoints that were put in the place of the store.
+	tried []string
+	began time.Time
+}
+
+// recover opens the store and brings everything back to the last epoch: windows
+// into a runner, what sinks lack into the delivery. Into the store nothing is
+// written yet.
+func (r *recovery) recover(ctx context.Context) (*durable, *engine.Runner, error) {
+	r.began = time.Now()
+	fresh := r.p.spec.State.Fresh
+	for {
+		d, runner, err := r.attempt(ctx, fresh)
+		if err == nil {
+			r.report(d, runner)
+			return d, runner, nil
+		}
+		var again retry
+		switch {
+		case !errors.As(err, &again):
+			return nil, nil, err
+		case again.aside:
+			fresh = false
+			err = r.moveAside(ctx)
+		default:
+			err = r.restore(ctx, again)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+}
+
+// retry asks for another attempt after something was done to the store, which
+// must not be open then.
+type retry struct {
+	aside      bool
+	checkpoint string
+	cause      error
+}
+
+func (r retry) Error() string { return "the store has to be changed first" }
+
+// attempt opens the store once, decides, and loads what is decided on.
+func (r *recovery) attempt(ctx context.Context, fresh bool) (*durable, *engine.Runner, error) {
+	spec := &r.p.spec.State
+	d := &durable{spec: spec, log: r.log, out: r.out}
+	facts, err := r.facts(ctx, fresh)
+	if err != nil {
+		return nil, nil, err
+	}
+	d.db, facts.Err = spec.Store.Open(ctx)
+	if facts.Err == nil {
+		failpoint.At("recover/opened")
+		d.snapshot, facts.Err = epoch.Load(ctx, d.db)
+		facts.Snapshot = d.snapshot
+	}
+	if errors.Is(facts.Err, state.ErrInUse) {
+		return nil, nil, fmt.Errorf("opening the state: %w", facts.Err)
+	}
+	var runner *engine.Runner
+	if err = r.act(d, epoch.Decide(facts), facts.Err); err == nil {
+		runner, err = r.load(ctx, d)
+	}
+	if facts.Err == nil && (errors.Is(err, state.ErrCorrupt) || errors.Is(err, state.ErrVersion)) {
+		facts.Err = err // windows or rows are damaged: that is another decision
+		err = r.act(d, epoch.Decide(facts), facts.Err)
+	}
+	if err == nil {
+		return d, runner, nil
+	}
+	if d.db != nil {
+		err = errors.Join(err, d.db.Close())
+	}
+	return nil, nil, err
+}
+
+func (r *recovery) facts(ctx context.Context, fresh bool) (*epoch.Facts, error) {
+	s := &r.p.spec
+	f := &epoch.Facts{
+		Store: s.State.Store.String(), Pipeline: s.Name, MaxOutOfOrderness: int64(s.Watermark.MaxOutOfOrderness),
+		Fresh: fresh, Redeliver: s.State.Redeliver, RestoreCorrupt: s.State.OnCorruption == RestoreOnCorruption,
+		DropSinks: s.State.DropSinks,
+	}
+	names, err := s.State.Store.Checkpoints(ctx)
+	if err != nil && !errors.Is(err, state.ErrNotFound) {
+		return nil, fmt.Errorf("listing the checkpoints of %s: %w", s.State.Store, err)
+	}
+	f.Checkpoints = slices.DeleteFunc(names, func(n string) bool { return slices.Contains(r.tried, n) })
+	for _, q := range r.p.plan.Queries {
+		f.Queries = append(f.Queries, epoch.Query{Name: q.Info.Name, Hash: q.StateHash})
+	}
+	for _, l := range r.p.lanes() {
+		f.Sinks = append(f.Sinks, l.Name)
+	}
+	return f, nil
+}
+
+// act does what a decision asks for; an error that is a retry says that the
+// store must be changed first. cause is why the store cannot be read, or nil.
+func (r *recovery) act(d *durable, decision epoch.Decision, cause error) error {
+	d.decision = decision
+	switch decision.Action {
+	case epoch.Refuse:
+		return decision.Reason
+	case epoch.Restore:
+		return retry{checkpoint: decision.Checkpoint, cause: cause}
+	case epoch.Start:
+		if decision.MoveAside {
+			return retry{aside: true}
+		}
+		d.header = &epoch.Header{Pipeline: r.p.spec.Name, Created: time.Now()}
+		if _, err := rand.Read(d.header.Incarnation[:]); err != nil {
+			return fmt.Errorf("making up a name for the state: %w", err)
+		}
+		d.incarnation = d.header.Incarnation
+		d.record = epoch.Record{Watermark: event.MinTime}
+	case epoch.Resume:
+		d.incarnation, d.record = d.snapshot.Header.Incarnation, d.snapshot.Record
+		d.trimmed = d.snapshot.OutboxFirst
+		if d.trimmed > 0 {
+			d.trimmed--
+		} else {
+			d.trimmed = d.record.Number
+		}
+	}
+	return nil
+}
+
+// load makes a runner that goes on from the state, and gives it its windows; it
+// also lists the rows that sinks lack.
+func (r *recovery) load(ctx context.Context, d *durable) (*engine.Runner, error) {
+	e := &engine.Epochs{
+		Interval: d.spec.Epoch, Early: r.p.spec.Delivery == AtLeastOnce, Commit: d.commit, Due: r.out.Due,
+		Watermark: d.record.Watermark, Partitions: d.snapshot.Partitions,
+	}
+	for _, q := range d.decision.Queries {
+		e.Since = append(e.Since, q.Since)
+		d.base = append(d.base, q.Counts)
+	}
+	runner, err := r.p.newRunner(r.out, e)
+	if err != nil {
+		return nil, err
+	}
+	for i, q := range d.decision.Queries {
+		if q.Change != epoch.Kept {
+			continue
+		}
+		err := epoch.Windows(ctx, d.db, q.Hash, func(kind epoch.Kind, time int64, key, payload []byte) error {
+			return runner.Restore(i, kind, time, key, payload)
+		})
+		if err != nil {
+			return nil, fmt.Errorf("loading the windows of query %s: %w", q.Name, err)
+		}
+	}
+	runner.Restored()
+	failpoint.At("recover/loaded")
+	d.pending, err = pendingRows(ctx, d.db, d.record.Number)
+	return runner, err
+}
+
+func (r *recovery) moveAside(ctx context.Context) error {
+	store := r.p.spec.State.Store
+	aside, err := store.Reset(ctx)
+	if err != nil {
+		return fmt.Errorf("moving the old state aside: %w", err)
+	}
+	r.log.Info("moved the old state aside", "state", store.String(), "to", aside)
+	return nil
+}
+
+func (r *recovery) restore(ctx context.Context, what retry) error {
+	store := r.p.spec.State.Store
+	r.tried = append(r.tried, what.checkpoint)
+	aside, err := store.Restore(ctx, what.checkpoint)
+	if err != nil && errors.Is(err, state.ErrCorrupt) {
+		r.log.Error("cannot restore a checkpoint", "checkpoint", what.checkpoint, "err", err)
+		return nil // the next attempt tries the one before
+	}
+	if err != nil {
+		return fmt.Errorf("restoring checkpoint %s: %w", what.checkpoint, errors.Join(err, what.cause))
+	}
+	r.log.Warn("the state was damaged: went back to a checkpoint",
+		"checkpoint", what.checkpoint, "damaged", aside, "err", what.cause)
+	return nil
+}
+
+// report says in one line what was recovered, and what of it is not used.
+func (r *recovery) report(d *durable, runner *engine.Runner) {
+	took := time.Since(r.began).Round(time.Millisecond)
+	if d.decision.Action == epoch.Start {
+		r.log.Info("began a new state", "state", d.spec.Store.String())
+		return
+	}
+	r.log.Info("recovered state", "state", d.spec.Store.String(), "epoch", d.record.Number,
+		"age", time.Since(d.record.Time).Round(time.Second), "open_windows", runner.OpenWindows(),
+		"partitions", len(d.snapshot.Partitions), "queries", len(d.decision.Queries), "took", took)
+	for _, q := range d.decision.Queries {
+		if q.Change != epoch.Kept {
+			r.log.Warn("a query starts fresh: windows that began before are marked partial", "query", q.Name, "because", q.Change.String())
+		}
+	}
+	for _, q := range d.decision.DropQueries {
+		r.log.Warn("the windows of a query are dropped: it is not configured like that any more", "query", q.Name)
+	}
+	for _, b := range d.decision.Lost {
+		r.log.Warn("rows are given up", "what", b.String())
+	}
+}
+
+// pendingRows lists the epochs whose rows the outbox has, and checks them.
+func pendingRows(ctx context.Context, db state.Backend, newest uint64) (all []delivery.Pending, err error) {
+	err = epoch.Outbox(ctx, db, 0, newest+1, func(n uint64, _ uint32, payload []byte) error {
+		if last := len(all) - 1; last < 0 || all[last].Epoch != n {
+			all = append(all, delivery.Pending{Epoch: n})
+		}
+		all[len(all)-1].Bytes += int64(len(payload))
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the rows that sinks lack: %w", err)
+	}
+	return all, nil
+}
+
+// outbox is what the delivery goes on with.
+func (d *durable) outbox(s *Spec) delivery.Outbox {
+	return delivery.Outbox{
+		Incarnation: d.incarnation, Newest: d.record.Number, Places: d.snapshot.Places, Pending: d.pending, Read: d.read,
+		Redeliver: s.State.Redeliver, Early: s.Delivery == AtLeastOnce, Limit: s.Limits.Outbox,
+	}
+}
+
+// read gives the rows of an epoch out of the outbox to fn.
+func (d *durable) read(ctx context.Context, n uint64, fn func(*result.Batch) error) error {
+	var dec epoch.Decoder
+	var b result.Batch
+	return epoch.Outbox(ctx, d.db, n, n+1, func(_ uint64, _ uint32, payload []byte) error {
+		if err := dec.DecodeBlock(payload, &b); err != nil {
+			return err
+		}
+		return fn(&b)
+	})
+}
