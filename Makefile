@@ -22,7 +22,9 @@ build: ## build bin/processor
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) ./cmd/processor
 
 .PHONY: test
-test: cover race ## everything: all tests, the coverage floors, the race detector
+test: ## everything: all tests, the coverage floors, the race detector
+	scripts/servers.sh
+	$(MAKE) --no-print-directory cover race
 
 .PHONY: cover
 cover: ## all tests, with the floors of coverage

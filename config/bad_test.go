@@ -52,7 +52,10 @@ func directives(text string) (env, want []string) {
 
 func problems(t *testing.T, name string, text []byte, env []string) []string {
 	t.Helper()
-	_, err := config.Loader{Environ: env}.Parse(name, text)
+	c, err := config.Loader{Environ: env}.Parse(name, text)
+	if err == nil {
+		_, err = c.Build() // what only the whole pipeline shows
+	}
 	if err == nil {
 		t.Fatal("the config was accepted")
 	}

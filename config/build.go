@@ -21,6 +21,8 @@ func (l *loader) spec(root view) pipeline.Spec {
 	s.Queries = l.queries(root.at("queries"))
 	l.sinks(&s, root)
 	s.Limits = limits(root.at("limits"))
+	s.State = l.state(root.at("state"), s.Name, s.Source)
+	s.Delivery = pipeline.Delivery(root.text("delivery"))
 	s.ShutdownTimeout = root.duration("shutdown_timeout")
 	return s
 }
@@ -95,7 +97,7 @@ func watermark(v view) pipeline.WatermarkSpec {
 func limits(v view) pipeline.LimitSpec {
 	return pipeline.LimitSpec{
 		Keys: int(v.integer("keys")), Windows: int(v.integer("windows")),
-		Memory: v.integer("memory"), OnExceed: pipeline.OnExceed(v.text("on_exceed")),
+		Memory: v.integer("memory"), Outbox: v.integer("outbox"), OnExceed: pipeline.OnExceed(v.text("on_exceed")),
 	}
 }
 

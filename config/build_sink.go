@@ -87,7 +87,12 @@ func (l *loader) sink(v view, meta bool) sink.Sink {
 		return l.stdoutSink(v.at(kind).text("format"), meta)
 	case "file":
 		v := v.at(kind)
-		return &sink.File{Path: v.text("path"), OnExisting: v.text("on_existing"), Meta: meta}
+		f := &sink.File{Path: v.text("path"), Meta: meta}
+		// The default depends on the state, which the sink is told of.
+		if v.at("on_existing").given() {
+			f.OnExisting = v.text("on_existing")
+		}
+		return f
 	default:
 		return nil
 	}

@@ -40,6 +40,11 @@ func (l *loader) checkSection(n *node, s *setting, path string) {
 		c := s.child(e.key)
 		if c == nil {
 			unknown = true
+			if i := strings.LastIndexByte(e.key, '@'); i >= 0 {
+				// Inside {} a comma ends a value, and this may be the end of a
+				// password.
+				below = join(path, "…"+e.key[i:])
+			}
 			l.add(below, e.at, "unknown key; %s", unknownKey(s, e.key))
 			continue
 		}

@@ -117,9 +117,10 @@ func (o Loader) Parse(file string, text []byte) (*Config, error) {
 	return c, nil
 }
 
-// Build validates and plans the pipeline. What it finds wrong is an *Error
-// with places in the file.
+// Build validates and plans the pipeline; its state gets the Logger of the Spec
+// too. What it finds wrong is an *Error with places in the file.
 func (c *Config) Build() (*pipeline.Pipeline, error) {
+	logTo(c.Spec.State.Store, c.Spec.Logger)
 	p, err := pipeline.Build(c.Spec)
 	if err == nil {
 		return p, nil

@@ -21,6 +21,7 @@ import (
 	"github.com/llm-optimizer/processor/query"
 	"github.com/llm-optimizer/processor/sink"
 	"github.com/llm-optimizer/processor/source"
+	"github.com/llm-optimizer/processor/state/redis"
 	"github.com/llm-optimizer/processor/window"
 )
 
@@ -53,6 +54,8 @@ func TestMinimalIsAllDefaults(t *testing.T) {
 		"event":            {c.Spec.Event, d.Event},
 		"watermark":        {c.Spec.Watermark, d.Watermark},
 		"limits":           {c.Spec.Limits, d.Limits},
+		"state":            {c.Spec.State, d.State},
+		"delivery":         {c.Spec.Delivery, d.Delivery},
 		"shutdown_timeout": {c.Spec.ShutdownTimeout, d.ShutdownTimeout},
 		"late_events":      {c.Spec.LateEvents, d.LateEvents},
 		"workers":          {c.Spec.Workers, 0},
@@ -74,7 +77,7 @@ func TestEverySettingArrives(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := load(t, string(text), "DIR=/data").Spec
+	s := load(t, string(text), "DIR=/data", "SECRET=hunter2").Spec
 	f := s.Source.(*source.File)
 	if f.Path != "/data/*.jsonl.gz" || !f.Follow || f.MaxOpen != 8 || f.MaxRecordBytes != 64000 {
 		t.Errorf("the source is %+v", f)
@@ -127,8 +130,15 @@ func TestEverySettingArrives(t *testing.T) {
 		}
 	}
 	checkSinks(t, s)
-	if want := (pipeline.LimitSpec{Keys: 10, Windows: 20, Memory: 1 << 30, OnExceed: pipeline.Stop}); s.Limits != want {
+	if want := (pipeline.LimitSpec{Keys: 10, Windows: 20, Memory: 1 << 30, Outbox: 64 << 20, OnExceed: pipeline.Stop}); s.Limits != want {
 		t.Errorf("the limits are %+v, want %+v", s.Limits, want)
+	}
+	wantState := pipeline.StateSpec{
+		Store: &redis.Store{URL: "rediss://user:hunter2@cache:6380/2", Prefix: "processor:short"},
+		Epoch: 250 * time.Millisecond, Retain: 7, OnCorruption: pipeline.RestoreOnCorruption,
+	}
+	if !reflect.DeepEqual(s.State, wantState) || s.Delivery != pipeline.AtLeastOnce {
+		t.Errorf("the state is %+v, delivery %s, want %+v", s.State, s.Delivery, wantState)
 	}
 	if s.ShutdownTimeout != 90*time.Second || s.Workers != 2 || s.Name != "short" {
 		t.Errorf("shutdown_timeout %v, workers %d, name %s", s.ShutdownTimeout, s.Workers, s.Name)
@@ -146,6 +156,9 @@ func checkSinks(t *testing.T, s pipeline.Spec) {
 	}
 	if !slices.Equal(s.Sinks[1].Queries, []string{"a", "b"}) || s.Sinks[0].Queries != nil {
 		t.Errorf("the sinks' queries are %q and %q", s.Sinks[0].Queries, s.Sinks[1].Queries)
+	}
+	if f := s.Sinks[1].Sink.(*sink.File); f.OnExisting != "" {
+		t.Errorf("on_existing is %q although the state decides", f.OnExisting)
 	}
 	if f := s.Sinks[3].Sink.(*sink.File); f.Path != "out/${literal}.jsonl" || f.OnExisting != "truncate" {
 		t.Errorf("the last sink is %+v", f)
@@ -181,7 +194,11 @@ func TestReferenceHasTheDefaults(t *testing.T) {
 	ref.Spec.Event.TimeField, ref.Spec.Event.TimeFormat = small.Spec.Event.TimeField, small.Spec.Event.TimeFormat
 	ref.Spec.Watermark.WhenIdle = small.Spec.Watermark.WhenIdle
 	r, s := ref.Spec, small.Spec
-	if !reflect.DeepEqual(r.Event, s.Event) || r.Watermark != s.Watermark || r.Limits != s.Limits || r.ShutdownTimeout != s.ShutdownTimeout {
+	if r.State.Store == nil || r.State.Store.String() != "state/llm-health" {
+		t.Errorf("the state of reference.yaml is in %v", r.State.Store)
+	}
+	r.State.Store = s.State.Store
+	if !reflect.DeepEqual(r.Event, s.Event) || r.Watermark != s.Watermark || r.Limits != s.Limits || !reflect.DeepEqual(r.State, s.State) || r.Delivery != s.Delivery || r.ShutdownTimeout != s.ShutdownTimeout {
 		t.Errorf("reference.yaml has other values than the defaults:\n%+v\n%+v", r, s)
 	}
 	q, d := r.Queries[0], s.Queries[0]

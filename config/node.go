@@ -122,10 +122,19 @@ func (n *node) quote() string {
 	case n.at.variable != "":
 		return "the value"
 	case len(n.secrets) > 0:
-		return strconv.Quote(n.raw)
+		return strconv.Quote(hidePassword(n.raw))
 	default:
-		return strconv.Quote(n.text)
+		return strconv.Quote(hidePassword(n.text))
 	}
+}
+
+// hidePassword takes user and password out of an address.
+func hidePassword(text string) string {
+	scheme, rest, _ := strings.Cut(text, "//")
+	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
+		return scheme + "//…" + rest[i:]
+	}
+	return text
 }
 
 // redact puts the names of environment variables back in the place of their

@@ -19,6 +19,7 @@ var settings = slices.Concat(
 	sinkKinds("sinks.*", "results"),
 	sideOutput("late_events", "late", "A sink for events that came after all of their windows were past the allowed lateness."),
 	sideOutput("dead_letters", "dead", "A sink for records that are no valid events, with the reason."),
+	stateSettings,
 	processSettings,
 )
 
@@ -26,7 +27,7 @@ var settings = slices.Concat(
 var streamSettings = []setting{
 	{Path: "name", Kind: text, Required: true, Since: first, Example: "llm-health",
 		Pattern: `^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`, PatternDoc: "up to 63 of a-z, 0-9 and -, not beginning or ending with -",
-		Doc: "Names the pipeline. It enters the ids of all results, so changing it changes them."},
+		Doc: "Names the pipeline. It enters the ids of all results, so changing it changes them; a durable state belongs to one name."},
 	{Path: "workers", Kind: integer, Default: "0", Min: 0, Max: 1024, Since: first, Example: "2",
 		Doc: "How many goroutines decode and combine. 0: one for each CPU the process may use (GOMAXPROCS)."},
 
@@ -90,11 +91,6 @@ var streamSettings = []setting{
 
 // processSettings are about the process as a whole.
 var processSettings = []setting{
-	{Path: "state", Kind: section, Default: "{}", Since: first, Example: "{backend: memory}",
-		Doc: "Where open windows are kept."},
-	{Path: "state.backend", Kind: choice, Default: "memory", Values: []string{"memory"}, Since: first, Example: "memory",
-		Doc: "memory: nothing outlives the process; a restart begins at the source's start."},
-
 	{Path: "limits", Kind: section, Default: "{}", Since: first, Example: "{keys: 1000000}",
 		Doc: "Bounds on the state, so that an explosion of keys cannot exhaust the memory."},
 	{Path: "limits.keys", Kind: integer, Default: "0", Min: 0, Max: math.MaxInt32, Since: first, Example: "100000",
@@ -103,6 +99,8 @@ var processSettings = []setting{
 		Doc: "At most this many live windows (of a key) a query. 0: no bound."},
 	{Path: "limits.memory", Kind: size, Default: "0", Min: 0, Max: math.MaxInt64, Since: first, Example: "512MiB",
 		Doc: "At most this many bytes of state, roughly. 0: no bound."},
+	{Path: "limits.outbox", Kind: size, Default: "1GiB", Min: 0, Max: math.MaxInt64, Since: first, Example: "256MiB",
+		Doc: "At most this many bytes of durable results wait for the slowest sink; then the source waits. 0: no bound."},
 	{Path: "limits.on_exceed", Kind: choice, Default: "overflow", Values: []string{"overflow", "stop"}, Since: first, Example: "stop",
 		Doc: "Count new keys in one group with __overflow__ in every key field, or end with an error."},
 

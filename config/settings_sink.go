@@ -15,7 +15,7 @@ var sinkSettings = []setting{
 		Doc: "A sink: its kind, and beside the kind its name, queries and meta."},
 	{Path: "sinks.*.name", Kind: text, Note: "the kind", Since: first, Example: "archive",
 		Pattern: sinkNamePattern, PatternDoc: sinkNameDoc,
-		Doc: "Names the sink in messages. Each sink has a name of its own."},
+		Doc: "Names the sink in messages and in the state, which keeps its place in the results. Each sink has a name of its own."},
 	{Path: "sinks.*.queries", Kind: names, Note: "all queries", Since: first, Example: "[model_minute]",
 		Doc: "The queries whose results the sink gets."},
 	{Path: "sinks.*.meta", Kind: boolean, Default: "false", Since: first, Example: "true",
@@ -29,7 +29,7 @@ func sideOutput(path, what, doc string) []setting {
 			Doc: doc},
 		{Path: path + ".name", Kind: text, Note: path, Since: first, Example: what,
 			Pattern: sinkNamePattern, PatternDoc: sinkNameDoc,
-			Doc: "Names the sink in messages."},
+			Doc: "Names the sink in messages and in the state."},
 	}, sinkKinds(path, what))
 }
 
@@ -45,7 +45,8 @@ func sinkKinds(path, what string) []setting {
 		{Path: path + ".file.path", Kind: text, Required: true, Since: first, Example: "out/" + what + ".jsonl",
 			Pattern: `.`, PatternDoc: "some text",
 			Doc: "The file."},
-		{Path: path + ".file.on_existing", Kind: choice, Default: "append", Values: []string{"append", "truncate", "refuse"}, Since: first, Example: "refuse",
-			Doc: "What to do when the file exists and is not empty."},
+		{Path: path + ".file.on_existing", Kind: choice, Default: "append", Note: "append with state in memory, else refuse",
+			Values: []string{"append", "truncate", "refuse"}, Since: first, Example: "refuse",
+			Doc: "What to do when the file exists and is not empty. A durable state that knows the file goes on where it was, whatever is set here."},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/llm-optimizer/processor/config"
+	"github.com/llm-optimizer/processor/pipeline"
 )
 
 type validateCommand struct{ configFlag }
@@ -45,8 +46,25 @@ func (e explainCommand) Run(c *command) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprint(c.stdout, p.Explain())
+	_, err = fmt.Fprintf(c.stdout, "%s\n%s", p.Explain(), explainState(&cfg.Spec))
 	return err
+}
+
+// explainState says what survives the process and when results leave.
+func explainState(s *pipeline.Spec) string {
+	st := &s.State
+	if st.Store == nil {
+		return "state     in memory: nothing outlives the process\ndelivery  at least once: results leave as soon as they are made\n"
+	}
+	checkpoints := "no checkpoints"
+	if st.CheckpointEvery > 0 && st.Retain > 0 {
+		checkpoints = fmt.Sprintf("a checkpoint every %v, %d kept", st.CheckpointEvery, st.Retain)
+	}
+	delivery := "exactly once: results leave when their epoch is durable"
+	if s.Delivery == pipeline.AtLeastOnce {
+		delivery = "at least once: results leave as soon as they are made"
+	}
+	return fmt.Sprintf("state     %s: an epoch at least every %v, %s\ndelivery  %s\n", st.Store, st.Epoch, checkpoints, delivery)
 }
 
 type schemaCommand struct{}

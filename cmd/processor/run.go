@@ -3,9 +3,16 @@ package main
 import (
 	"fmt"
 	"log/slog"
+
+	"github.com/llm-optimizer/processor/pipeline"
 )
 
-type runCommand struct{ configFlag }
+type runCommand struct {
+	configFlag
+	Fresh     bool     `help:"Begin with an empty state; one that is there is moved aside."`
+	Redeliver bool     `help:"Take over sinks that hold what the state does not know of; rows may come twice."`
+	DropSink  []string `sep:"none" placeholder:"NAME" help:"Forget a sink that is not configured any more, with the rows it has not been given (repeatable)."`
+}
 
 // Run processes the source to its end or to a signal.
 func (r runCommand) Run(c *command) error {
@@ -16,6 +23,9 @@ func (r runCommand) Run(c *command) error {
 	}
 	log := cfg.Logger(s.stderr())
 	cfg.Spec.Logger = log
+	if err := r.onState(&cfg.Spec); err != nil {
+		return err
+	}
 	for _, w := range cfg.Warnings {
 		log.Warn(w)
 	}
@@ -42,5 +52,23 @@ func (r runCommand) Run(c *command) error {
 	if err != nil {
 		return fmt.Errorf("pipeline %s: %w", cfg.Spec.Name, err)
 	}
+	return nil
+}
+
+// onState hands the flags over that are about durable state.
+func (r runCommand) onState(s *pipeline.Spec) error {
+	flag := ""
+	switch {
+	case r.Fresh:
+		flag = "--fresh"
+	case r.Redeliver:
+		flag = "--redeliver"
+	case len(r.DropSink) > 0:
+		flag = "--drop-sink"
+	}
+	if flag != "" && s.State.Store == nil {
+		return usageError{fmt.Errorf("%s is about durable state, and pipeline %s keeps its state in memory: leave it out, or set state.backend", flag, s.Name)}
+	}
+	s.State.Fresh, s.State.Redeliver, s.State.DropSinks = r.Fresh, r.Redeliver, r.DropSink
 	return nil
 }

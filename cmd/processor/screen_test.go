@@ -113,6 +113,11 @@ query model_minute: 10 of its events went to the overflow group, because of a li
 	if have := out.String(); have != want {
 		t.Errorf("have\n%s\nwant\n%s", have, want)
 	}
+	out.Reset()
+	writeSummary(&out, pipeline.Summary{KeptWindows: 1200, State: "state/test"})
+	if have := out.String(); !strings.HasSuffix(have, "\n1,200 open windows kept in state/test\n") {
+		t.Errorf("with durable state have\n%s", have)
+	}
 	if n := perSecond(pipeline.Summary{Events: 5}); n != 0 {
 		t.Errorf("the rate of no time is %d", n)
 	}
@@ -177,5 +182,19 @@ func TestALogGetsPastAStuckStdout(t *testing.T) {
 	<-done
 	if have := tty.String(); have != "log\n" {
 		t.Errorf("the terminal got %q", have)
+	}
+}
+
+func TestSummaryAttrs(t *testing.T) {
+	var out bytes.Buffer
+	log := slog.New(slog.NewJSONHandler(&out, nil))
+	log.Info("memory", summaryAttrs(pipeline.Summary{DroppedWindows: 3})...)
+	log.Info("durable", summaryAttrs(pipeline.Summary{KeptWindows: 3, State: "state/test", Epoch: 7})...)
+	lines := strings.Split(out.String(), "\n")
+	if !strings.Contains(lines[0], `"dropped_windows":3`) || strings.Contains(lines[0], "epoch") {
+		t.Errorf("in memory have %s", lines[0])
+	}
+	if !strings.Contains(lines[1], `"state":"state/test","epoch":7,"kept_windows":3`) {
+		t.Errorf("with durable state have %s", lines[1])
 	}
 }

@@ -55,6 +55,9 @@ func writeSummary(w io.Writer, s pipeline.Summary) {
 	if s.DroppedWindows > 0 {
 		fmt.Fprintf(w, "%s open windows were dropped: the state is in memory\n", count(s.DroppedWindows))
 	}
+	if s.KeptWindows > 0 {
+		fmt.Fprintf(w, "%s open windows kept in %s\n", count(s.KeptWindows), s.State)
+	}
 }
 
 // summaryAttrs is the summary for a log of JSON.
@@ -62,6 +65,9 @@ func summaryAttrs(s pipeline.Summary) []any {
 	attrs := []any{
 		"events", s.Events, "seconds", s.Elapsed.Seconds(), "results", s.Results, "late", s.Late,
 		"dead", s.Dead, "refused", s.Refused, "dropped_windows", s.DroppedWindows,
+	}
+	if s.State != "" {
+		attrs = append(attrs, "state", s.State, "epoch", s.Epoch, "kept_windows", s.KeptWindows)
 	}
 	var queries []any
 	for _, q := range s.Queries {

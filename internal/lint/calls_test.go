@@ -20,6 +20,7 @@ var mayStartGoroutines = []string{
 	"internal/delivery/",
 	"source/",
 	"sink/",
+	"state/redis/",
 	"cmd/processor/",
 	"bench/",
 }

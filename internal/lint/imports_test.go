@@ -38,22 +38,28 @@ var mayImport = map[string][]string{
 	"sink":              {"event", "result", "internal/fs"},
 	"sink/sinktest":     {"event", "result", "sink"},
 
+	"state/redis":           {"state"},
+	"state/redis/redistest": {},
+
 	// Assembly.
 	"pipeline": slices.Concat(pure, []string{
-		"source", "sink",
+		"source", "sink", "state",
 		"internal/expr", "internal/decode", "internal/plan", "internal/exchange", "internal/keytab",
 		"internal/engine", "internal/epoch", "internal/delivery", "internal/metrics",
 	}),
-	"config": slices.Concat(pure, []string{"source", "sink", "pipeline", "internal/expr"}),
+	"config": slices.Concat(pure, []string{
+		"source", "sink", "state", "state/memory", "state/pebble", "state/redis", "pipeline", "internal/expr",
+	}),
 
 	// Inside.
-	"internal/expr":     {"event"},
-	"internal/keytab":   {},
-	"internal/decode":   {"event", "source", "internal/expr"},
-	"internal/gen":      {"event"},
-	"internal/fs":       {},
-	"internal/plan":     slices.Concat(pure, []string{"internal/expr"}),
-	"internal/exchange": {"event", "aggregate", "internal/keytab"},
+	"internal/expr":      {"event"},
+	"internal/keytab":    {},
+	"internal/decode":    {"event", "source", "internal/expr"},
+	"internal/gen":       {"event"},
+	"internal/fs":        {},
+	"internal/fs/fstest": {"internal/fs"},
+	"internal/plan":      slices.Concat(pure, []string{"internal/expr"}),
+	"internal/exchange":  {"event", "result", "aggregate", "internal/keytab"},
 	"internal/engine": slices.Concat(pure, []string{
 		"source", "internal/decode", "internal/expr", "internal/plan",
 		"internal/exchange", "internal/keytab", "internal/epoch", "internal/metrics",
@@ -67,17 +73,20 @@ var mayImport = map[string][]string{
 	"internal/lint":     {},
 
 	// The binary and its tests.
-	"cmd/processor": slices.Concat(pure, []string{"config", "pipeline", "source", "sink", "internal/gen"}),
-	"apptest":       {},
-	"bench":         {},
+	"cmd/processor": slices.Concat(pure, []string{
+		"config", "pipeline", "source", "sink", "state", "state/memory", "state/pebble", "internal/epoch", "internal/gen",
+	}),
+	"apptest": {},
+	"bench":   {},
 }
 
 // mayImportInTests adds to mayImport for test files.
 var mayImportInTests = map[string][]string{
-	"event":  {"result"},
-	"source": {"source/sourcetest"},
-	"sink":   {"sink/sinktest"},
-	"bench":  {"config"},
+	"event":       {"result"},
+	"source":      {"source/sourcetest"},
+	"sink":        {"sink/sinktest", "internal/fs/fstest"},
+	"state/redis": {"state/redis/redistest", "state/statetest"},
+	"bench":       {"config"},
 	// Its benchmarks run on the benchmark's events.
 	"internal/engine": {"internal/gen"},
 
