@@ -46,6 +46,10 @@ soak: ## the property tests with CHECKS cases each (20000)
 bench: build ## the benchmarks: events a second, CPU, memory, latency
 	$(GO) run ./bench -binary $(BIN) $(BENCH)
 
+.PHONY: bench-state
+bench-state: build ## what durable state costs: epochs, recovery, checkpoints
+	$(GO) run ./bench -binary $(BIN) -state $(BENCH)
+
 .PHONY: lint
 lint: ## golangci-lint, pinned in tools/go.mod
 	$(TOOL) golangci-lint run ./...

@@ -118,7 +118,7 @@ func TestOnceLeavesNothingHalfDone(t *testing.T) {
 func TestWindowsDataHasTenEventsOfEachUser(t *testing.T) {
 	const users = 1000
 	dir := filepath.Join(t.TempDir(), "windows")
-	if err := generateWindows(dir, users); err != nil {
+	if err := generateWindows(dir, users, eventsPerWindow); err != nil {
 		t.Fatal(err)
 	}
 	names, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))

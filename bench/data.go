@@ -60,13 +60,13 @@ const (
 	eventsPerWindow = 10
 )
 
-// generateWindows writes ten events of each user within one hour to four files,
-// in rounds over all users.
-func generateWindows(dir string, users int) error {
+// generateWindows writes some events of each user within one hour to four
+// files, in rounds over all users.
+func generateWindows(dir string, users, events int) error {
 	return once(dir, func(dir string) error {
 		const parts = 4
 		for part := range parts {
-			if err := writeWindows(filepath.Join(dir, partName(part)), users, part, parts); err != nil {
+			if err := writeWindows(filepath.Join(dir, partName(part)), users, events, part, parts); err != nil {
 				return err
 			}
 		}
@@ -74,7 +74,7 @@ func generateWindows(dir string, users int) error {
 	})
 }
 
-func writeWindows(name string, users, part, parts int) error {
+func writeWindows(name string, users, events, part, parts int) error {
 	f, err := os.Create(name)
 	if err != nil {
 		return err
@@ -82,7 +82,7 @@ func writeWindows(name string, users, part, parts int) error {
 	defer f.Close()
 	w := bufio.NewWriterSize(f, 256<<10)
 	const start = 1_767_225_600_000 // 2026-01-01T00:00:00Z in milliseconds
-	for i := part; i < users*eventsPerWindow; i += parts {
+	for i := part; i < users*events; i += parts {
 		user, round := i%users, i/users
 		errText := "null"
 		if (user+round)%50 == 0 {

@@ -32,6 +32,7 @@ type options struct {
 	only    *regexp.Regexp
 	paceFor time.Duration
 	rate    int
+	state   bool
 }
 
 func main() { os.Exit(status(os.Args[1:])) }
@@ -67,6 +68,7 @@ func parseFlags(args []string) (options, error) {
 	only := fs.String("only", "", "run only the workloads whose name matches this expression")
 	fs.DurationVar(&o.paceFor, "latency-for", 30*time.Second, "length of the latency run; 0 leaves it out")
 	fs.IntVar(&o.rate, "latency-rate", 50_000, "events a second of the latency run")
+	fs.BoolVar(&o.state, "state", false, "measure what durable state costs, instead of everything else")
 	if err := fs.Parse(args); err != nil {
 		return o, err
 	}
@@ -85,6 +87,9 @@ func run(ctx context.Context, o options) error {
 	fmt.Println(describeMachine())
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return err
+	}
+	if o.state {
+		return measureState(ctx, o)
 	}
 	jobs := selected(workloads(o), o.only)
 	for _, j := range jobs {

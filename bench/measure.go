@@ -49,6 +49,11 @@ func measure(ctx context.Context, o options, j workload) (sample, error) {
 	if err := os.Remove(results); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return sample{}, err
 	}
+	if j.state != "" {
+		if err := os.RemoveAll(j.state); err != nil {
+			return sample{}, err
+		}
+	}
 	cmd := exec.CommandContext(ctx, o.binary, "--config", filepath.Join("bench", j.config))
 	cmd.Env = append(append(os.Environ(), j.env...), "PROCESSOR_SINKS__0__FILE__PATH="+results)
 	var messages bytes.Buffer

@@ -17,6 +17,8 @@ type workload struct {
 	// env overrides the config, stdin is a file to feed to standard input.
 	env   []string
 	stdin string
+	// state is a folder that is removed before each run.
+	state string
 	// prepare makes the input where it is missing.
 	prepare func(context.Context) error
 }
@@ -40,8 +42,10 @@ func workloads(o options) []workload {
 	stdin.stdin = filepath.Join(dataset(o, o.events, 1), partName(0))
 	windows := workload{
 		name: "windows", config: "windows.yaml", input: "4 files", workers: 2, events: openWindows * eventsPerWindow,
-		env:     []string{"PROCESSOR_SOURCE__FILE__PATH=" + filepath.Join(o.data, "windows", "*.jsonl")},
-		prepare: func(context.Context) error { return generateWindows(filepath.Join(o.data, "windows"), openWindows) },
+		env: []string{"PROCESSOR_SOURCE__FILE__PATH=" + filepath.Join(o.data, "windows", "*.jsonl")},
+		prepare: func(context.Context) error {
+			return generateWindows(filepath.Join(o.data, "windows"), openWindows, eventsPerWindow)
+		},
 	}
 	return []workload{
 		files("w1", "w1.yaml", o.events, 4, 2),

@@ -62,7 +62,21 @@ func (d *durable) commit(ctx context.Context, cut *engine.Cut) error {
 		return err
 	}
 	d.out.Committed(c.Record.Number, rows, bytes)
+	if d.log.Enabled(ctx, slog.LevelDebug) {
+		d.tell(cut, bytes)
+	}
 	return nil
+}
+
+// tell logs what an epoch has cost.
+func (d *durable) tell(cut *engine.Cut, rows int64) {
+	changes, size := 0, d.meta.Size()
+	for _, b := range cut.Changes {
+		changes += b.Len()
+		size += b.Size()
+	}
+	d.log.Debug("committed an epoch", "epoch", d.record.Number, "changes", changes, "bytes", size, "row_bytes", rows,
+		"took", time.Since(cut.Time).Round(time.Microsecond), "stall", cut.Stall.Round(time.Microsecond))
 }
 
 // next is the commit that follows the last epoch, without anything new yet.

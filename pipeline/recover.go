@@ -168,21 +168,30 @@ func (r *recovery) load(ctx context.Context, d *durable) (*engine.Runner, error)
 	if err != nil {
 		return nil, err
 	}
+	if err := loadWindows(ctx, d, runner.Restore()); err != nil {
+		return nil, err
+	}
+	failpoint.At("recover/loaded")
+	d.pending, err = pendingRows(ctx, d.db, d.record.Number)
+	return runner, err
+}
+
+// loadWindows gives the windows of the queries that go on to their shards.
+func loadWindows(ctx context.Context, d *durable, to *engine.Restoring) (err error) {
+	defer func() { err = errors.Join(err, to.Wait()) }()
 	for i, q := range d.decision.Queries {
 		if q.Change != epoch.Kept {
 			continue
 		}
 		err := epoch.Windows(ctx, d.db, q.Hash, func(kind epoch.Kind, time int64, key, payload []byte) error {
-			return runner.Restore(i, kind, time, key, payload)
+			to.Add(i, kind, time, key, payload)
+			return nil
 		})
 		if err != nil {
-			return nil, fmt.Errorf("loading the windows of query %s: %w", q.Name, err)
+			return fmt.Errorf("loading the windows of query %s: %w", q.Name, err)
 		}
 	}
-	runner.Restored()
-	failpoint.At("recover/loaded")
-	d.pending, err = pendingRows(ctx, d.db, d.record.Number)
-	return runner, err
+	return nil
 }
 
 func (r *recovery) moveAside(ctx context.Context) error {

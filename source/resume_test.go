@@ -297,7 +297,6 @@ type logger struct {
 	dir     string
 	j       *journal
 	run     *run
-	follow  bool
 	pattern string
 
 	written []string
@@ -397,11 +396,7 @@ func (l *logger) read() {
 // Runs that stop anywhere and logs that rotate at any time, also while no run
 // is there to see it: every line is read, and none twice.
 func TestFollowGoesOnAcrossRotation(t *testing.T) {
-	seeds := uint64(200)
-	if testing.Short() {
-		seeds = 30
-	}
-	for seed := range seeds {
+	for seed := range uint64(100) {
 		synctest.Test(t, func(t *testing.T) {
 			l := &logger{t: t, rng: rand.New(rand.NewPCG(seed, 1)), dir: t.TempDir(), j: &journal{}, inPattern: seed%2 == 0}
 			if l.pattern = l.path(); l.inPattern {
@@ -450,7 +445,7 @@ func compareLines(t *testing.T, seed uint64, got, want []string) {
 // Bounded files: between runs they grow, are renamed, copied, restored and
 // replaced by others of the same name.
 func TestFilesGoOnBetweenRuns(t *testing.T) {
-	for seed := range uint64(200) {
+	for seed := range uint64(100) {
 		rng := rand.New(rand.NewPCG(seed, 2))
 		dir := t.TempDir()
 		pattern := filepath.Join(dir, "*.jsonl*")

@@ -27,6 +27,7 @@ type tail struct {
 	p     *filePartition
 	text  *fileText
 	timer *time.Timer
+	buf   [headBytes]byte // how the file begins now
 }
 
 // wait returns when the file is no longer what it was when the reader came to
@@ -60,12 +61,11 @@ func (t *tail) wait(ctx context.Context, at int64) (change, error) {
 // A file that was cut and written past the old end within one look is told by
 // that.
 func (t *tail) sameHead() (bool, error) {
-	var buf [headBytes]byte
-	n, err := t.text.file.ReadAt(buf[:], 0)
+	n, err := t.text.file.ReadAt(t.buf[:], 0)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return false, err
 	}
-	return bytes.HasPrefix(buf[:n], t.text.head), nil
+	return bytes.HasPrefix(t.buf[:n], t.text.head), nil
 }
 
 func (t *tail) sleep(ctx context.Context) error {

@@ -31,7 +31,7 @@ func plural(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return fmt.Sprintf("%d %s", n, many)
+	return count(int64(n)) + " " + many
 }
 
 type explainCommand struct{ configFlag }

@@ -117,8 +117,8 @@ func TestStateLs(t *testing.T) {
 	want := []string{
 		regexp.QuoteMeta(dir),
 		`  checkpoint          epoch                 time  age +size`,
-		`  first                   1  ` + someTime + `   1h +[\d.]+ K?i?B`,
-		`  \(the state itself\)      2  ` + someTime + `   1m +[\d.]+ K?i?B`,
+		`  first                   1  ` + someTime + `   1h +[\d.]+ KiB`,
+		`  \(the state itself\)      2  ` + someTime + `   1m +[\d.]+ KiB`,
 	}
 	execute(t, "", nil, "state", "ls", "--path", dir).lines(t, 0, want...)
 	execute(t, "", nil, "state", "ls", "--config", stateConfig(t, dir)).lines(t, 0, want...)
@@ -371,6 +371,47 @@ func TestExplainTellsOfState(t *testing.T) {
 	}
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
 		t.Errorf("the directory is there now (%v)", err)
+	}
+}
+
+// A second run goes on where the first one ended, and finds the files that have
+// come meanwhile.
+func TestRunGoesOn(t *testing.T) {
+	dir := t.TempDir()
+	out, in := filepath.Join(dir, "out.jsonl"), filepath.Join(dir, "in")
+	text := strings.NewReplacer(
+		"{stdin: {}}", `{file: {path: "`+in+`/*.jsonl"}}`,
+		"- stdout: {format: json}", "- file: {path: "+out+"}",
+	).Replace(streamConfig) + "state: {backend: pebble, path: " + filepath.Join(dir, "state") + "}\n"
+	cfg := writeFile(t, "files.yaml", text)
+	if err := os.Mkdir(in, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	run := func(file, line string, want ...string) call {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(in, file), []byte(line+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c := execute(t, "", nil, "run", "-c", cfg)
+		rows, err := os.ReadFile(out)
+		if c.code != 0 || err != nil || strings.Count(string(rows), "\n") != len(want) {
+			t.Fatalf("the run gives %+v and the rows (%v)\n%s", c, err, rows)
+		}
+		for i, row := range strings.Split(strings.TrimSpace(string(rows)), "\n") {
+			if !strings.Contains(row, want[i]) {
+				t.Errorf("row %d is %s, want %s in it", i, row, want[i])
+			}
+		}
+		return c
+	}
+	first := `"values":{"n":1,"sum":2}`
+	c := run("a.jsonl", `{"ts":1,"k":"a","v":2}`, first)
+	if !strings.Contains(c.stderr, "1 open window kept in "+filepath.Join(dir, "state")) {
+		t.Errorf("the summary is %s", c.stderr)
+	}
+	run("b.jsonl", `{"ts":2,"k":"a","v":5}`, first, `"values":{"n":2,"sum":7}`)
+	if c := execute(t, "", nil, "state", "verify", "-c", cfg); c.code != 0 {
+		t.Errorf("verify gives %+v", c)
 	}
 }
 

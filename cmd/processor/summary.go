@@ -53,10 +53,10 @@ func writeSummary(w io.Writer, s pipeline.Summary) {
 		}
 	}
 	if s.DroppedWindows > 0 {
-		fmt.Fprintf(w, "%s open windows were dropped: the state is in memory\n", count(s.DroppedWindows))
+		fmt.Fprintf(w, "%s dropped: the state is in memory\n", plural(int(s.DroppedWindows), "open window was", "open windows were"))
 	}
 	if s.KeptWindows > 0 {
-		fmt.Fprintf(w, "%s open windows kept in %s\n", count(s.KeptWindows), s.State)
+		fmt.Fprintf(w, "%s kept in %s\n", plural(int(s.KeptWindows), "open window", "open windows"), s.State)
 	}
 }
 

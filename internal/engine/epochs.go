@@ -50,6 +50,9 @@ type Cut struct {
 	Changes []*state.Batch
 	// Rows are the results, late events and dead letters.
 	Rows []Rows
+	// Stall is the longest time for which a shard took no flush because of
+	// the epoch.
+	Stall time.Duration
 }
 
 // Rows are a batch of rows of an epoch: encoded as a block when they have gone
@@ -64,6 +67,7 @@ type share struct {
 	shard  int
 	counts []epoch.Counts
 	rows   []Rows
+	stall  time.Duration
 }
 
 const (
@@ -153,7 +157,7 @@ func (r *Runner) epoch(hard context.Context) error {
 	for range r.shards {
 		select {
 		case s := <-r.shares:
-			cut.Rows = append(cut.Rows, s.rows...)
+			cut.Rows, cut.Stall = append(cut.Rows, s.rows...), max(cut.Stall, s.stall)
 			for q := range s.counts {
 				cut.Counts[q].Add(s.counts[q])
 			}
@@ -244,9 +248,12 @@ func (r *Runner) runShard(hard context.Context, i int) {
 func (r *Runner) nextFlush(hard context.Context, i int, in <-chan *exchange.Flush) (f *exchange.Flush, ok bool) {
 	s := r.shards[i]
 	if s.saving && hard.Err() == nil {
-		if s.saving = s.save(sliceCells); !s.saving {
-			r.shares <- share{shard: i, counts: s.cutCounts, rows: s.cutRows}
-			s.cutRows = nil
+		began := time.Now()
+		s.saving = s.save(sliceCells)
+		s.stall = max(s.stall, time.Since(began))
+		if !s.saving {
+			r.shares <- share{shard: i, counts: s.cutCounts, rows: s.cutRows, stall: s.stall}
+			s.cutRows, s.stall = nil, 0
 		}
 		select {
 		case f, ok = <-in:

@@ -180,7 +180,7 @@ func checkRestored(t *rapid.T, p *plan.Plan, k *kept, in *keptInput) {
 	st.watermark = k.comb.wm.Current()
 	other := newKept(p, st)
 	other.comb.wm.Raise(st.watermark)
-	r := &Runner{shards: []*shard{other.shard}}
+	r := (&Runner{shards: []*shard{other.shard}}).Restore()
 	for key, value := range k.store {
 		payload, err := epoch.Open([]byte(key), []byte(value))
 		w, ok := epoch.ParseWindowKey([]byte(key))
@@ -189,13 +189,13 @@ func checkRestored(t *rapid.T, p *plan.Plan, k *kept, in *keptInput) {
 		}
 		for i, q := range p.Queries {
 			if q.StateHash == w.Hash {
-				if err := r.Restore(i, w.Kind, w.Time, w.Key, payload); err != nil {
-					t.Fatal(err)
-				}
+				r.Add(i, w.Kind, w.Time, w.Key, payload)
 			}
 		}
 	}
-	r.Restored()
+	if err := r.Wait(); err != nil {
+		t.Fatal(err)
+	}
 	k.rows = nil
 	for range 10 {
 		b := in.batch(t, 2)

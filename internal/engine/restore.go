@@ -2,7 +2,9 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/llm-optimizer/processor/internal/epoch"
 	"github.com/llm-optimizer/processor/internal/exchange"
@@ -19,26 +21,117 @@ type stored struct {
 	payload []byte
 }
 
-// Restore puts back a window that an earlier run has saved, before Run.
-func (r *Runner) Restore(query int, kind epoch.Kind, time int64, key, payload []byte) error {
-	e := stored{kind: kind, time: time, hash: keytab.Hash(key), key: key, payload: payload}
-	s := r.shards[keytab.Shard(e.hash, len(r.shards))]
-	if err := s.mergers[query].restore(&e); err != nil {
-		return corrupt(err)
-	}
-	return nil
+// Restoring puts the windows of an earlier run back, before Run. Each shard has
+// a goroutine that loads its own, as loading costs more than reading. Add and
+// then Wait are for one goroutine; Wait must be called.
+type Restoring struct {
+	r     *Runner
+	lanes []restoreLane
+	wait  sync.WaitGroup
+	once  sync.Once
+	err   error
 }
 
-// Restored ends restoring.
-func (r *Runner) Restored() {
-	for _, s := range r.shards {
+// restoreLane is the way to one shard.
+type restoreLane struct {
+	block *restoreBlock
+	full  chan *restoreBlock
+	empty chan *restoreBlock
+}
+
+// restoreBlock is some windows on their way: their keys and payloads, back to
+// back, in data.
+type restoreBlock struct {
+	items []restoreItem
+	data  []byte
+}
+
+type restoreItem struct {
+	query        int
+	e            stored // without its slices
+	key, payload int
+}
+
+// Restore begins to put windows back.
+func (r *Runner) Restore() *Restoring {
+	const blocks = 4 // on their way to a shard
+	x := &Restoring{r: r, lanes: make([]restoreLane, len(r.shards))}
+	for i := range x.lanes {
+		l := &x.lanes[i]
+		l.block = &restoreBlock{}
+		l.full, l.empty = make(chan *restoreBlock, blocks), make(chan *restoreBlock, blocks+1)
+		for range blocks {
+			l.empty <- &restoreBlock{}
+		}
+		x.wait.Go(func() { x.load(r.shards[i], l) })
+	}
+	return x
+}
+
+// Add puts one window back, some time before Wait returns.
+func (x *Restoring) Add(query int, kind epoch.Kind, time int64, key, payload []byte) {
+	const enough = 64 << 10
+	hash := keytab.Hash(key)
+	l := &x.lanes[keytab.Shard(hash, len(x.lanes))]
+	b := l.block
+	b.items = append(b.items, restoreItem{query, stored{kind: kind, time: time, hash: hash}, len(key), len(payload)})
+	b.data = append(append(b.data, key...), payload...)
+	if len(b.data) >= enough {
+		l.full <- b
+		l.block = <-l.empty
+	}
+}
+
+// Wait waits for all windows to be back.
+func (x *Restoring) Wait() error {
+	for i := range x.lanes {
+		x.lanes[i].full <- x.lanes[i].block
+		close(x.lanes[i].full)
+	}
+	x.wait.Wait()
+	if x.err != nil {
+		return x.err
+	}
+	for _, s := range x.r.shards {
 		for _, m := range s.mergers {
-			if w, ok := m.(*windows); ok && r.cfg.EveryEvent {
+			if w, ok := m.(*windows); ok && x.r.cfg.EveryEvent {
 				w.reorder()
 			}
 		}
 		s.publish(exchange.Advance)
 	}
+	return nil
+}
+
+// load loads what comes for one shard; after an error it only empties blocks.
+func (x *Restoring) load(s *shard, l *restoreLane) {
+	var err error
+	for b := range l.full {
+		at := 0
+		for i := range b.items {
+			it := &b.items[i]
+			it.e.key, it.e.payload = b.data[at:at+it.key], b.data[at+it.key:at+it.key+it.payload]
+			at += it.key + it.payload
+			if err == nil {
+				err = s.restore(it.query, &it.e)
+			}
+		}
+		b.items, b.data = b.items[:0], b.data[:0]
+		l.empty <- b
+	}
+	if err != nil {
+		x.once.Do(func() { x.err = err })
+	}
+}
+
+// restore puts one window back, or says which one it could not.
+func (s *shard) restore(query int, e *stored) error {
+	m := s.mergers[query]
+	if err := m.restore(e); err != nil {
+		hash := s.hashes[query]
+		return fmt.Errorf("%s: %w", epoch.DescribeKey(epoch.AppendWindowKey(nil, hash, e.kind, e.time, e.key)), corrupt(err))
+	}
+	return nil
 }
 
 // The reasons why a stored window is none of its query.

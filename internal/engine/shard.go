@@ -2,6 +2,7 @@ package engine
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/llm-optimizer/processor/event"
 	"github.com/llm-optimizer/processor/internal/epoch"
@@ -14,7 +15,9 @@ import (
 // state machine: step takes a flush and gives what is to be emitted to take,
 // which returns an empty batch to go on with. One goroutine feeds it.
 type shard struct {
-	mergers    []merger
+	mergers []merger
+	// hashes name the queries in durable state.
+	hashes     []uint64
 	everyEvent bool
 	out        writer
 	// ledgers counts what only the merge side can decide, by query.
@@ -27,6 +30,8 @@ type shard struct {
 	saving    bool
 	cutCounts []epoch.Counts
 	cutRows   []Rows
+	// stall is the longest that saving has kept the shard from its flushes.
+	stall time.Duration
 	// rows were put out since the last barrier, about held bytes of them.
 	rows   []Rows
 	held   int
@@ -71,6 +76,7 @@ func newShard(p *plan.Plan, limits Limits, everyEvent bool, st start, keep *keep
 	for _, q := range p.Queries {
 		lim := newLimiter(limits, len(q.Keys), s.stateSize.Load)
 		s.limits = append(s.limits, lim)
+		s.hashes = append(s.hashes, q.StateHash)
 		m := newMergeQuery(q, s, lim)
 		switch {
 		case q.Aligned == nil:

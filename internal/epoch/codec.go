@@ -65,8 +65,8 @@ func corrupt(key []byte, err error) error {
 	return fmt.Errorf("%s: %w: %w", DescribeKey(key), state.ErrCorrupt, err)
 }
 
-func appendHeader(dst []byte, h *Header) []byte {
-	dst = binary.AppendUvarint(dst, storeFormat)
+func encodeHeader(h *Header) []byte {
+	dst := binary.AppendUvarint(nil, storeFormat)
 	dst = appendText(dst, h.Pipeline)
 	dst = append(dst, h.Incarnation[:]...)
 	return appendClock(dst, h.Created)
@@ -85,8 +85,8 @@ func decodeHeader(payload []byte) (*Header, error) {
 	return h, r.end()
 }
 
-func appendRecord(dst []byte, rec *Record) []byte {
-	dst = binary.AppendUvarint(dst, rec.Number)
+func encodeRecord(rec *Record) []byte {
+	dst := binary.AppendUvarint(nil, rec.Number)
 	dst = appendClock(dst, rec.Time)
 	dst = binary.AppendVarint(dst, rec.Watermark)
 	dst = binary.AppendUvarint(dst, uint64(len(rec.Queries)))

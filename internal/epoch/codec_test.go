@@ -134,8 +134,8 @@ func drawPlace(t *rapid.T) Place {
 func TestPayloads(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h, rec, part, place := drawHeader(t), drawRecord(t), drawPartition(t), drawPlace(t)
-		exact(t, appendHeader(nil, h), h, decodeHeader)
-		exact(t, appendRecord(nil, &rec), rec, decodeRecord)
+		exact(t, encodeHeader(h), h, decodeHeader)
+		exact(t, encodeRecord(&rec), rec, decodeRecord)
 		exact(t, appendPartition(nil, &part), part, func(b []byte) (Partition, error) { return decodePartition(part.ID, b) })
 		exact(t, appendPlace(nil, &place), place, func(b []byte) (Place, error) { return decodePlace(place.Sink, b) })
 	})
@@ -189,16 +189,16 @@ func TestNewerFormat(t *testing.T) {
 }
 
 func FuzzPayloads(f *testing.F) {
-	f.Add(appendHeader(nil, &Header{Pipeline: "p"}))
-	f.Add(appendRecord(nil, &Record{Number: 1, Queries: []Query{{Name: "q", Hash: 7}}}))
+	f.Add(encodeHeader(&Header{Pipeline: "p"}))
+	f.Add(encodeRecord(&Record{Number: 1, Queries: []Query{{Name: "q", Hash: 7}}}))
 	f.Add(appendPartition(nil, &Partition{Origin: event.Origin{Path: "a.jsonl"}, Token: []byte{1}}))
 	f.Add(appendPlace(nil, &Place{Epoch: 9, Token: []byte{}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if h, err := decodeHeader(b); err == nil {
-			again(t, appendHeader(nil, h), h, decodeHeader)
+			again(t, encodeHeader(h), h, decodeHeader)
 		}
 		if rec, err := decodeRecord(b); err == nil {
-			again(t, appendRecord(nil, &rec), rec, decodeRecord)
+			again(t, encodeRecord(&rec), rec, decodeRecord)
 		}
 		if p, err := decodePartition(1, b); err == nil {
 			again(t, appendPartition(nil, &p), p, func(b []byte) (Partition, error) { return decodePartition(1, b) })

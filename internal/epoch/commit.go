@@ -41,22 +41,22 @@ func (c *Commit) AppendTo(b *state.Batch) error {
 	}
 	w := writer{batch: b}
 	if c.Header != nil {
-		w.put(headerKey, appendHeader(nil, c.Header))
+		w.put(headerKey, encodeHeader(c.Header))
 	}
-	w.put(recordKey, appendRecord(nil, &c.Record))
+	w.put(recordKey, encodeRecord(&c.Record))
 	for i := range c.Partitions {
 		w.payload = appendPartition(w.payload[:0], &c.Partitions[i])
-		w.put(appendPartitionKey(nil, c.Partitions[i].ID), w.payload)
+		w.put(partitionKey(c.Partitions[i].ID), w.payload)
 	}
 	for _, id := range c.Gone {
-		b.Delete(appendPartitionKey(nil, id))
+		b.Delete(partitionKey(id))
 	}
 	for i := range c.Places {
 		w.payload = appendPlace(w.payload[:0], &c.Places[i])
-		w.put(appendPlaceKey(nil, c.Places[i].Sink), w.payload)
+		w.put(placeKey(c.Places[i].Sink), w.payload)
 	}
 	for _, sink := range c.GonePlaces {
-		b.Delete(appendPlaceKey(nil, sink))
+		b.Delete(placeKey(sink))
 	}
 	if c.KeepFrom > 0 {
 		b.DeleteRange(OutboxRange(0, c.KeepFrom))

@@ -28,7 +28,7 @@ func exampleFacts() *Facts {
 }
 
 func corruptError() error {
-	return corrupt(appendPartitionKey(nil, 7), errors.New("its checksum is 1, not 2"))
+	return corrupt(partitionKey(7), errors.New("its checksum is 1, not 2"))
 }
 
 // describe writes a decision as one text.
@@ -78,6 +78,10 @@ func TestDecide(t *testing.T) {
 			"start; aside" + anew},
 		"fresh with rows that were not delivered": {func(f *Facts) { f.Fresh, f.Snapshot.Places["file"] = true, Place{Sink: "file", Epoch: 8} },
 			"start; aside" + anew + `; sink "file" lacks the rows of epoch 9`},
+		"fresh with two sinks behind": {func(f *Facts) {
+			f.Fresh, f.Snapshot.Places = true, map[string]Place{"x": {Sink: "x", Epoch: 8}, "a": {Sink: "a"}}
+		},
+			"start; aside" + anew + `; sink "a" lacks the rows of 6 epochs (4 to 9); sink "x" lacks the rows of epoch 9`},
 		"fresh and --drop-sink": {func(f *Facts) { f.Fresh, f.DropSinks = true, []string{"file"} },
 			"refuse; --drop-sink file: a state that begins anew knows no sinks: leave it out"},
 

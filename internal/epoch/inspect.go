@@ -211,7 +211,7 @@ func (in *inspector) sinks() {
 		}
 		in.report.Sinks = append(in.report.Sinks, s)
 		if last := in.found.Record.Number; last > 0 && p.Epoch > last {
-			key := appendPlaceKey(nil, p.Sink)
+			key := placeKey(p.Sink)
 			in.problem(key, corrupt(key, fmt.Errorf("it is at epoch %d, the last one is %d", p.Epoch, last)))
 		}
 	}

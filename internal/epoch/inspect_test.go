@@ -57,7 +57,7 @@ func TestInspectFindsDamage(t *testing.T) {
 		"header":      {func(r room) { r.set(headerKey, []byte("damaged")) }, []string{"the header"}},
 		"no record":   {func(r room) { r.remove(recordKey) }, []string{"the record of the last epoch"}},
 		"record":      {func(r room) { r.seal(recordKey, []byte{0}) }, []string{"the record of the last epoch"}},
-		"place":       {func(r room) { r.seal(appendPlaceKey(nil, "file"), []byte{9, 0}) }, []string{`the place of sink "file"`}},
+		"place":       {func(r room) { r.seal(placeKey("file"), []byte{9, 0}) }, []string{`the place of sink "file"`}},
 		"window":      {func(r room) { r.set(AppendWindowKey(nil, hashOfMinute, KindWindow, 5, nil), nil) }, []string{"window of query 1111111111111111 starting 1970-01-01T00:00:00.000000005Z, key []"}},
 		"orphans":     {func(r room) { r.seal(orphan, nil) }, []string{"window of query 0000000000000063 starting 1970-01-01T00:00:00Z, key [null]"}},
 		"rows":        {func(r room) { r.seal(AppendOutboxKey(nil, 3, 0), []byte{1, 2, 3}) }, []string{"block 0 of the rows of epoch 3"}},
@@ -65,7 +65,7 @@ func TestInspectFindsDamage(t *testing.T) {
 		"rows ahead":  {func(r room) { r.seal(AppendOutboxKey(nil, 5, 0), []byte{packedNot, 0, 0, 0, 0, 0, 0, 0, 0, 0}) }, []string{"block 0 of the rows of epoch 5"}},
 		"rows' key":   {func(r room) { r.seal(append(AppendOutboxKey(nil, 3, 9), 1), nil) }, []string{"unknown key 6f00000000000000030000000901"}},
 		"several": {func(r room) {
-			r.seal([]byte("x"), nil, orphan, nil, appendPartitionKey(nil, 7), nil, recordKey, nil)
+			r.seal([]byte("x"), nil, orphan, nil, partitionKey(7), nil, recordKey, nil)
 		}, []string{"the record of the last epoch", "partition 7", "unknown key 78"}},
 	} {
 		r := newRoom(t)
@@ -89,7 +89,7 @@ func TestInspectListsSomeProblemsAndCountsAll(t *testing.T) {
 	r := newRoom(t)
 	r.fill()
 	for i := range 3 * maxProblems {
-		r.set(appendPartitionKey(nil, uint32(i)), nil)
+		r.set(partitionKey(uint32(i)), nil)
 	}
 	if report := r.inspect(); len(report.Problems) != maxProblems || report.ProblemCount != 3*maxProblems {
 		t.Errorf("of %d problems %d are listed", report.ProblemCount, len(report.Problems))
@@ -103,7 +103,7 @@ func TestInspectRefusesANewerFormat(t *testing.T) {
 	if _, err := Inspect(t.Context(), r); !errors.Is(err, state.ErrVersion) {
 		t.Errorf("a newer format gives %v", err)
 	}
-	r.seal(headerKey, appendHeader(nil, exampleHeader()))
+	r.seal(headerKey, encodeHeader(exampleHeader()))
 	newer := End([]byte{2, 1, 2, 3}, recordKey, 0)
 	r.set(recordKey, newer)
 	if report := r.inspect(); report.ProblemCount != 1 || !strings.Contains(report.Problems[0].Err, "version 2, this program reads version 1") {

@@ -114,13 +114,11 @@ func OutboxRange(fromEpoch, toEpoch uint64) (from, to []byte) {
 	return from, to
 }
 
-func appendPartitionKey(dst []byte, id uint32) []byte {
-	return binary.BigEndian.AppendUint32(append(dst, classPartition), id)
+func partitionKey(id uint32) []byte {
+	return binary.BigEndian.AppendUint32([]byte{classPartition}, id)
 }
 
-func appendPlaceKey(dst []byte, sink string) []byte {
-	return append(append(dst, classPlace), sink...)
-}
+func placeKey(sink string) []byte { return append([]byte{classPlace}, sink...) }
 
 // classRange is the range of all keys of a class.
 func classRange(class byte) (from, to []byte) {

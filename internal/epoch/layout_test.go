@@ -97,8 +97,8 @@ func TestDescribeKey(t *testing.T) {
 	}{
 		{headerKey, "the header"},
 		{recordKey, "the record of the last epoch"},
-		{appendPartitionKey(nil, 7), "partition 7"},
-		{appendPlaceKey(nil, "file"), `the place of sink "file"`},
+		{partitionKey(7), "partition 7"},
+		{placeKey("file"), `the place of sink "file"`},
 		{AppendOutboxKey(nil, 12, 3), "block 3 of the rows of epoch 12"},
 		{AppendWindowKey(nil, 0x1f2e, KindWindow, 1767225600e9, group), `window of query 0000000000001f2e starting 2026-01-01T00:00:00Z, key ["x\"y",1.5]`},
 		{AppendWindowKey(nil, 1, KindPane, -5e8, nil), `pane of query 0000000000000001 starting 1969-12-31T23:59:59.5Z, key []`},

@@ -57,7 +57,7 @@ func (s *Snapshot) load(ctx context.Context, b state.Backend) error {
 	}
 	for _, p := range s.Places {
 		if p.Epoch > s.Record.Number {
-			return corrupt(appendPlaceKey(nil, p.Sink), fmt.Errorf("it is at epoch %d, the last one is %d", p.Epoch, s.Record.Number))
+			return corrupt(placeKey(p.Sink), fmt.Errorf("it is at epoch %d, the last one is %d", p.Epoch, s.Record.Number))
 		}
 	}
 	return s.outbox(ctx, b)

@@ -116,11 +116,11 @@ func TestLoadDamaged(t *testing.T) {
 		"a newer format":                    {func(r room) { r.seal(headerKey, []byte{200, 1}) }, state.ErrVersion, "the state has format 200, this program reads format 1"},
 		"no record":                         {func(r room) { r.remove(recordKey) }, state.ErrCorrupt, "the record of the last epoch: corrupt: it is missing"},
 		"a short record":                    {func(r room) { short(r, recordKey) }, state.ErrCorrupt, "the record of the last epoch: corrupt: cut short"},
-		"record 0":                          {func(r room) { r.seal(recordKey, appendRecord(nil, &Record{})) }, state.ErrCorrupt, "epochs count from 1"},
-		"a short partition":                 {func(r room) { short(r, appendPartitionKey(nil, 7)) }, state.ErrCorrupt, "partition 7: corrupt: cut short"},
+		"record 0":                          {func(r room) { r.seal(recordKey, encodeRecord(&Record{})) }, state.ErrCorrupt, "epochs count from 1"},
+		"a short partition":                 {func(r room) { short(r, partitionKey(7)) }, state.ErrCorrupt, "partition 7: corrupt: cut short"},
 		"a partition's key":                 {func(r room) { r.seal([]byte("p12"), nil) }, state.ErrCorrupt, "unknown key 703132: corrupt"},
-		"a short place":                     {func(r room) { short(r, appendPlaceKey(nil, "file")) }, state.ErrCorrupt, `the place of sink "file": corrupt: cut short`},
-		"a place ahead":                     {func(r room) { r.seal(appendPlaceKey(nil, "file"), []byte{9, 0}) }, state.ErrCorrupt, "it is at epoch 9, the last one is 4"},
+		"a short place":                     {func(r room) { short(r, placeKey("file")) }, state.ErrCorrupt, `the place of sink "file": corrupt: cut short`},
+		"a place ahead":                     {func(r room) { r.seal(placeKey("file"), []byte{9, 0}) }, state.ErrCorrupt, "it is at epoch 9, the last one is 4"},
 		"a sink without name":               {func(r room) { r.seal([]byte("s"), []byte{1, 0}) }, state.ErrCorrupt, "unknown key 73: corrupt"},
 		"a class before all":                {func(r room) { r.seal([]byte("A"), nil) }, state.ErrCorrupt, "unknown key 41: corrupt"},
 		"a class between":                   {func(r room) { r.seal([]byte("q"), nil) }, state.ErrCorrupt, "unknown key 71: corrupt"},
@@ -170,7 +170,7 @@ func TestOutboxEnds(t *testing.T) {
 		r := newRoom(t)
 		number := rapid.Uint64Range(1, 2000).Draw(rt, "epochs")
 		with := rapid.SliceOfN(rapid.Uint64Range(1, number), 0, 6).Draw(rt, "with rows")
-		r.seal(headerKey, appendHeader(nil, exampleHeader()), recordKey, appendRecord(nil, &Record{Number: number}))
+		r.seal(headerKey, encodeHeader(exampleHeader()), recordKey, encodeRecord(&Record{Number: number}))
 		var first, last uint64
 		for i, e := range with {
 			r.seal(AppendOutboxKey(nil, e, uint32(i)), nil)

@@ -337,12 +337,12 @@ func TestImpossibleRows(t *testing.T) {
 		"a value of no kind":   {sizes{results: 1, values: 1}, []byte{values, 0, 0, 0, 0, 1, 15}, "", errRow},
 		"a number cut short":   {sizes{results: 1, values: 1}, []byte{values, 0, 0, 0, 0, 1, valueBits, 1, 2}, "", errShort},
 		"a sketch not there":   {sizes{results: 1}, []byte{sketches | retract, 0, 0, 0, 0, 1, 0, 0}, "", errRow},
-		"a sketch not taken":   {sizes{results: 1, sketches: 1}, []byte{retract, 0, 0, 0, 0, 0, 0}, "", errAny},
+		"a sketch not taken":   {sizes{results: 1, sketches: 1}, []byte{retract, 0x80, 0x80, 0, 0, 0, 0}, "", errTexts},
 		"an event too long":    {sizes{late: 1, bytes: 1}, []byte{0, 0, 0, 0, 0, 0, 0, 2}, "e", errTexts},
 		"an event not taken":   {sizes{late: 1, bytes: 1}, []byte{0, 0, 0, 0, 0, 0, 0, 0}, "e", errTexts},
 		"a partition too high": {sizes{late: 1}, []byte{0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x7f, 0, 0, 0, 0}, "", errAny},
 		"a name not there":     {sizes{dead: 1}, []byte{0, 0, 0, 0, 0, 0, 0, 1, 0}, "", errRow},
-		"a name not taken":     {sizes{dead: 1, names: 1}, []byte{0, 0, 0, 0, 0, 0, 0, 0}, "", errParts},
+		"a name not taken":     {sizes{dead: 1, names: 1}, []byte{0, 0, 0x80, 0, 0, 0, 0, 0, 0}, "", errTexts},
 	} {
 		c.s.dict = uint64(len(query))
 		block := []byte{packedNot}

@@ -21,6 +21,8 @@ var mayStartGoroutines = []string{
 	"source/",
 	"sink/",
 	"state/redis/",
+	"state/pebble/",
+	"state/statetest/",
 	"cmd/processor/",
 	"bench/",
 }
@@ -60,7 +62,7 @@ var onlyIn = []struct {
 	{"fmt.Println", []string{"cmd/processor/", "bench/", "examples/"}, "write to an io.Writer that was given"},
 	{"time.Now", []string{
 		"pipeline/", "internal/engine/run.go", "internal/engine/clock.go", "internal/delivery/", "internal/metrics/", "source/", "sink/",
-		"internal/gen/", "internal/simtest/", "cmd/processor/", "bench/", "examples/",
+		"state/pebble/", "internal/gen/", "internal/simtest/", "cmd/processor/", "bench/", "examples/",
 	}, "take the time as an argument: the rules of time are tested without a clock"},
 	{"time.Sleep", []string{"bench/"}, "wait for a timer and the context together"},
 }

@@ -38,6 +38,10 @@ var mayImport = map[string][]string{
 	"sink":              {"event", "result", "internal/fs"},
 	"sink/sinktest":     {"event", "result", "sink"},
 
+	"state":                 {},
+	"state/memory":          {"state"},
+	"state/pebble":          {"state"},
+	"state/statetest":       {"state"},
 	"state/redis":           {"state"},
 	"state/redis/redistest": {},
 
@@ -64,7 +68,7 @@ var mayImport = map[string][]string{
 		"source", "internal/decode", "internal/expr", "internal/plan",
 		"internal/exchange", "internal/keytab", "internal/epoch", "internal/metrics",
 	}),
-	"internal/epoch":    {"event", "result"},
+	"internal/epoch":    {"event", "result", "state"},
 	"internal/delivery": {"event", "result", "sink", "internal/epoch", "internal/metrics"},
 	"internal/metrics":  {},
 	// The slow engine of the tests shares nothing with the fast one.
@@ -82,11 +86,15 @@ var mayImport = map[string][]string{
 
 // mayImportInTests adds to mayImport for test files.
 var mayImportInTests = map[string][]string{
-	"event":       {"result"},
-	"source":      {"source/sourcetest"},
-	"sink":        {"sink/sinktest", "internal/fs/fstest"},
-	"state/redis": {"state/redis/redistest", "state/statetest"},
-	"bench":       {"config"},
+	"event":           {"result"},
+	"source":          {"source/sourcetest"},
+	"sink":            {"sink/sinktest", "internal/fs/fstest"},
+	"state/memory":    {"state/statetest"},
+	"state/pebble":    {"state/statetest"},
+	"state/redis":     {"state/redis/redistest", "state/statetest"},
+	"state/statetest": {"state/memory"},
+	"internal/epoch":  {"state/memory"},
+	"bench":           {"config"},
 	// Its benchmarks run on the benchmark's events.
 	"internal/engine": {"internal/gen"},
 

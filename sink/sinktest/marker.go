@@ -69,8 +69,8 @@ func script() *Outbox {
 		{Rows: []*result.Batch{batch(5, 1, 0, 0)}, Commit: true},
 		{Rows: []*result.Batch{batch(6, 2, 1, 1)}},
 		{},
-		{Rows: []*result.Batch{batch(8, 400, 0, 0)}, Commit: true, Record: true},
-		{Rows: []*result.Batch{batch(408, 1, 0, 0)}, Commit: true, Record: true},
+		{Rows: []*result.Batch{batch(8, 40, 0, 0)}, Commit: true, Record: true},
+		{Rows: []*result.Batch{batch(48, 1, 0, 0)}, Commit: true, Record: true},
 	}}
 }
 

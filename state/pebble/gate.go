@@ -78,9 +78,9 @@ func (g *gate) file(name string, open func() (vfs.File, error)) (vfs.File, error
 	silent := g.isLog(name)
 	f := vfs.NewMemFile(nil)
 	err := g.do(silent, func() error {
-		real, err := open()
+		opened, err := open()
 		if err == nil {
-			f = real
+			f = opened
 		}
 		return err
 	})

@@ -80,14 +80,14 @@ func (s *Store) lock() (io.Closer, error) {
 	if s.FS == nil {
 		// Two spellings of a path must meet: closing one of two locks that a
 		// process has on a file releases both.
-		real, err := filepath.EvalSymlinks(s.Path)
+		resolved, err := filepath.EvalSymlinks(s.Path)
 		if err == nil {
-			real, err = filepath.Abs(real)
+			resolved, err = filepath.Abs(resolved)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("lock: %w", err)
 		}
-		path = filepath.Join(real, lockName)
+		path = filepath.Join(resolved, lockName)
 	}
 	lock, err := s.fs().Lock(path)
 	switch {

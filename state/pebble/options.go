@@ -8,6 +8,7 @@ import (
 	"time"
 
 	pdb "github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -17,7 +18,7 @@ import (
 const never = 1 << 20
 
 func (s *Store) options(fs vfs.FS, f *failure) *pdb.Options {
-	return &pdb.Options{
+	o := &pdb.Options{
 		FS:                          fs,
 		FormatMajorVersion:          Format,
 		ErrorIfNotExists:            true,
@@ -29,6 +30,11 @@ func (s *Store) options(fs vfs.FS, f *failure) *pdb.Options {
 		Cleaner:                     cleaner{},
 		Logger:                      logger{s.log(), f},
 	}
+	// What is flushed is soon written again, once or twice: only what stays is
+	// worth the time to compress it.
+	o.Levels[0].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
+	o.Levels[len(o.Levels)-1].Compression = func() *sstable.CompressionProfile { return sstable.SnappyCompression }
+	return o
 }
 
 func orDefault(n, otherwise int64) int64 {

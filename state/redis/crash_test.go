@@ -238,7 +238,6 @@ func TestCutCalls(t *testing.T) {
 func TestLostReplies(t *testing.T) {
 	server := redistest.Start(t, "--appendfsync", "no")
 	proxy := redistest.NewProxy(t, server.Addr)
-	s := storeAt(proxy.URL())
 	for round := range 2 { // from the second on the server knows the scripts
 		lose := func(what string, f func() error) {
 			t.Helper()
@@ -253,38 +252,103 @@ func TestLostReplies(t *testing.T) {
 				t.Errorf("%d replies to %s were lost", proxy.Cuts()-before, what)
 			}
 		}
-		var b *backend
-		lose(acquireScript.Hash(), func() error { b = openAt(t, s); return nil })
-		apply(t, b, sets("a", "1"))
-		lose("exec", func() error { return b.Apply(t.Context(), sets("a", "2")) })
-		lose(checkpointScript.Hash(), func() error { return b.Checkpoint(t.Context(), "c") })
-		lose(checkpointScript.Hash(), func() error { return b.Checkpoint(t.Context(), "d") })
-		apply(t, b, sets("a", "3"))
-		wantContent(t, b, map[string]string{"a": "3"})
-		lose(releaseScript.Hash(), b.Close)
-		lose(dropScript.Hash(), func() error { return s.Drop(t.Context(), "d") })
-		var aside string
-		var err error
-		lose(replaceScript.Hash(), func() error { aside, err = s.Restore(t.Context(), "c"); return err })
-		if value := server.CLI("hget", aside+":values", "a"); value != "3" {
-			t.Errorf("aside, at %q, a is %q", aside, value)
+		// A store each for what moves one aside: a name that is taken is
+		// another reply to lose.
+		for _, last := range []string{"restore", "reset", "restore anew"} {
+			s := storeAt(proxy.URL())
+			s.Prefix = fmt.Sprint("processor:", last, round)
+			var b *backend
+			lose(acquireScript.Hash(), func() error { b = openAt(t, s); return nil })
+			apply(t, b, sets("a", "1"))
+			lose("exec", func() error { return b.Apply(t.Context(), sets("a", "2")) })
+			lose(checkpointScript.Hash(), func() error { return b.Checkpoint(t.Context(), "c") })
+			lose(checkpointScript.Hash(), func() error { return b.Checkpoint(t.Context(), "d") })
+			apply(t, b, sets("a", "3"))
+			lose(releaseScript.Hash(), b.Close)
+			lose(dropScript.Hash(), func() error { return s.Drop(t.Context(), "d") })
+			if last == "restore anew" {
+				server.CLI("unlink", b.names.store.keys, b.names.store.values, b.names.store.meta)
+			}
+			want, aside, err := map[string]string{"a": "2"}, "", error(nil)
+			lose(replaceScript.Hash(), func() error {
+				if last == "reset" {
+					want = map[string]string{}
+					aside, err = s.Reset(t.Context())
+				} else {
+					aside, err = s.Restore(t.Context(), "c")
+				}
+				return err
+			})
+			if last == "restore anew" && aside != "" {
+				t.Errorf("where no store was, %q is aside", aside)
+			}
+			if last != "restore anew" && server.CLI("hget", aside+":values", "a") != "3" {
+				t.Errorf("%q is aside, which is not what the store was", aside)
+			}
+			wantContent(t, openAt(t, s), want)
+			if list, err := s.Checkpoints(t.Context()); err != nil || fmt.Sprint(list) != "[c]" {
+				t.Errorf("the checkpoints are %v, %v", list, err)
+			}
 		}
-		lose(replaceScript.Hash(), func() error { aside, err = s.Reset(t.Context()); return err })
-		if value := server.CLI("hget", aside+":values", "a"); value != "2" {
-			t.Errorf("aside, at %q, a is %q", aside, value)
+	}
+}
+
+// TestLostReplyBesideAScan: the repetition must not copy the store once more,
+// which is no longer what the scan began with.
+func TestLostReplyBesideAScan(t *testing.T) {
+	server := redistest.Start(t, "--appendfsync", "no")
+	proxy := redistest.NewProxy(t, server.Addr)
+	b := openAt(t, storeAt(proxy.URL()))
+	want := fill(t, b, 2*pageKeys, "1")
+	got := map[string]string{}
+	err := b.Scan(t.Context(), nil, nil, func(key, value []byte) error {
+		if got[string(key)] = string(value); len(got) == 10 {
+			proxy.CutReply("exec")
+			fill(t, b, 2*pageKeys, "2")
 		}
-		lose(replaceScript.Hash(), func() error { aside, err = s.Restore(t.Context(), "c"); return err })
-		if aside != "" {
-			t.Errorf("where no store was, %q is aside", aside)
-		}
-		if list, err := s.Checkpoints(t.Context()); err != nil || fmt.Sprint(list) != "[c]" {
-			t.Errorf("the checkpoints are %v, %v", list, err)
-		}
-		if _, err := s.Reset(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Drop(t.Context(), "c"); err != nil {
-			t.Fatal(err)
-		}
+		return nil
+	})
+	if err != nil || proxy.Cuts() != 1 || !maps.Equal(got, want) {
+		t.Errorf("after %d cuts the scan sees %s, %v", proxy.Cuts(), shortly(got), err)
+	}
+}
+
+// TestReplicaForAWhile: a server that has become a replica takes nothing until
+// it is the primary again.
+func TestReplicaForAWhile(t *testing.T) {
+	server := redistest.Start(t, "--appendfsync", "no")
+	b := openAt(t, storeAt(server.URL()))
+	apply(t, b, sets("a", "1"))
+	server.CLI("replicaof", "127.0.0.1", "1")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		<-time.After(200 * time.Millisecond)
+		server.CLI("replicaof", "no", "one")
+	}()
+	want := fill(t, b, 20_000, "1") // more than is sent at once
+	<-done
+	want["a"] = "1"
+	wantContent(t, b, want)
+}
+
+// TestScanEndsWithinAnApply leaves the copy to the Apply that makes it.
+func TestScanEndsWithinAnApply(t *testing.T) {
+	server := redistest.Start(t, "--appendfsync", "no")
+	b := openAt(t, storeAt(server.URL()))
+	fill(t, b, 2*pageKeys, "1")
+	s, _, err := b.begin(t.Context(), nil, nil)
+	if err != nil || s == nil {
+		t.Fatal(s, err)
+	}
+	batches := []*state.Batch{sets("w001999", "2")}
+	overtaken := b.overtake(batches)
+	b.end(s)
+	if err := b.commit(t.Context(), batches, overtaken); err != nil {
+		t.Fatal(err)
+	}
+	b.overtook(overtaken, true)
+	if left := copiesAt(server); len(overtaken) != 1 || left != "" {
+		t.Errorf("%d scans were overtaken, and left %q", len(overtaken), left)
 	}
 }

@@ -133,6 +133,11 @@ func TestServerWithoutMemory(t *testing.T) {
 	wantError(t, err, state.ErrInUse, "MiB of memory")
 	server.CLI("config", "set", "maxmemory", "4mb")
 	wantError(t, b.Apply(t.Context(), sets("a", "1", "b", "2")), nil, "maxmemory is reached: give it more")
+	b.writer.mu.Lock()
+	if len(b.writer.conns) > 0 {
+		t.Error("a connection in the middle of a transaction is kept")
+	}
+	b.writer.mu.Unlock()
 	_ = b.Close()
 	server.CLI("config", "set", "maxmemory", "0")
 	wantContent(t, openAt(t, storeAt(server.URL())), map[string]string{"a": large})

@@ -94,7 +94,7 @@ func (l *lease) renew(ctx context.Context, via *link, copies []triple) error {
 // release gives the lease back. It does not take the time that other calls do:
 // the lease ends by itself.
 func (l *lease) release(via *link) error {
-	ctx, cancel := context.WithTimeout(context.Background(), min(via.patience, 5*time.Second))
+	ctx, cancel := via.brief()
 	defer cancel()
 	err := via.try(ctx, func(ctx context.Context) error {
 		_, err := run(ctx, via.client, releaseScript, []string{l.names.lease, l.names.store.meta}, l.owner.String())

@@ -169,6 +169,11 @@ func (l *link) attempt(ctx context.Context, fn func(ctx context.Context) error) 
 	return fn(ctx)
 }
 
+// brief is the time for what need not succeed, as its time runs out anyway.
+func (l *link) brief() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), min(l.patience, 5*time.Second))
+}
+
 // backoff is the pause before the n-th repetition: 20 ms, doubled up to a
 // second, and somewhere in its upper half so that instances do not march in
 // step.

@@ -96,16 +96,17 @@ func (b *backend) end(s *scan) {
 	copied := s.copied
 	b.mu.Unlock()
 	if copied {
-		b.unlink(s.copy)
+		b.reader.unlink(s.copy)
 	}
 }
 
 // unlink removes a copy. If that fails its time runs out.
-func (b *backend) unlink(t triple) {
-	ctx, cancel := context.WithTimeout(context.Background(), b.lease.period())
+func (l *link) unlink(t triple) {
+	ctx, cancel := l.brief()
 	defer cancel()
-	if err := b.reader.client.Unlink(ctx, t.all()...).Err(); err != nil {
-		b.reader.log.Debug("a copy is left to its lifetime", "error", b.reader.clean(err))
+	err := l.try(ctx, func(ctx context.Context) error { return l.client.Unlink(ctx, t.all()...).Err() })
+	if err != nil {
+		l.log.Debug("a copy is left to its lifetime", "error", err)
 	}
 }
 
@@ -141,7 +142,7 @@ func (b *backend) overtook(list []*scan, made bool) {
 		_, on := b.scans[s]
 		b.mu.Unlock()
 		if !on {
-			b.unlink(s.copy)
+			b.reader.unlink(s.copy)
 		}
 	}
 }

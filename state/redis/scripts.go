@@ -17,7 +17,7 @@ var (
 	acquireScript = source(`
 local lease, keys, values, meta = unpack(KEYS)
 local holder = redis.call('HGET', lease, 'owner')
-if holder and holder ~= ARGV[1] then
+if holder and holder ~= ARGV[1] and holder ~= ARGV[3] then
   return {'held', holder, redis.call('HGET', lease, 'beat') or ''}
 end
 local there = redis.call('EXISTS', meta) == 1

@@ -177,11 +177,7 @@ func (v *view) Close() error {
 		v.stop()
 		if v.kept != nil {
 			<-v.kept
-			ctx, cancel := context.WithTimeout(context.Background(), v.lease.period())
-			defer cancel()
-			if err := v.via.client.Unlink(ctx, v.read.from.all()...).Err(); err != nil {
-				v.via.log.Debug("a copy is left to its lifetime", "error", v.via.clean(err))
-			}
+			v.via.unlink(v.read.from)
 		}
 		v.via.close()
 	})

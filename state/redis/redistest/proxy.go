@@ -21,7 +21,6 @@ type Proxy struct {
 	mu      sync.Mutex
 	conns   map[net.Conn]struct{}
 	marker  string // a request with it gets no reply
-	waiting bool   // such a request has been passed on
 	armed   bool
 	budget  [2]int64 // bytes until the cut, by direction; below 0: without end
 	cuts    int
@@ -58,11 +57,12 @@ func (p *Proxy) CutAfter(direction int, bytes int64) {
 }
 
 // CutReply closes all connections once, when the server replies to a request
-// in which a text occurs.
+// in which a text occurs. That a command of a transaction is queued is no
+// reply.
 func (p *Proxy) CutReply(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.marker, p.waiting = text, false
+	p.marker = text
 }
 
 // Cut closes all connections now.
@@ -109,8 +109,9 @@ func (p *Proxy) accept() {
 		if !p.keep(client, server) {
 			return
 		}
-		p.done.Go(func() { p.pass(server, client, ToServer) })
-		p.done.Go(func() { p.pass(client, server, ToClient) })
+		asked := new(bool)
+		p.done.Go(func() { p.pass(server, client, ToServer, asked) })
+		p.done.Go(func() { p.pass(client, server, ToClient, asked) })
 	}
 }
 
@@ -127,13 +128,14 @@ func (p *Proxy) keep(conns ...net.Conn) bool {
 	return !p.stopped
 }
 
-// pass copies one direction until either side closes.
-func (p *Proxy) pass(to, from net.Conn, direction int) {
+// pass copies one direction until either side closes. asked says that the
+// request has come by whose reply is to be lost.
+func (p *Proxy) pass(to, from net.Conn, direction int, asked *bool) {
 	defer func() { _, _ = to.Close(), from.Close() }()
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)
-		allowed := p.spend(direction, buf[:n])
+		allowed := p.spend(direction, buf[:n], asked)
 		if _, err := to.Write(buf[:allowed]); err != nil {
 			return
 		}
@@ -148,15 +150,15 @@ func (p *Proxy) pass(to, from net.Conn, direction int) {
 }
 
 // spend returns how many of the bytes may pass.
-func (p *Proxy) spend(direction int, data []byte) int {
+func (p *Proxy) spend(direction int, data []byte, asked *bool) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := len(data)
 	switch {
 	case direction == ToServer && p.marker != "" && bytes.Contains(data, []byte(p.marker)):
-		p.marker, p.waiting = "", true
-	case direction == ToClient && p.waiting && n > 0:
-		p.waiting = false
+		p.marker, *asked = "", true
+	case direction == ToClient && *asked && len(withoutPromises(data)) > 0:
+		*asked = false
 		p.cuts++
 		return 0
 	}
@@ -170,4 +172,15 @@ func (p *Proxy) spend(direction int, data []byte) int {
 	p.armed = false
 	p.cuts++
 	return int(left)
+}
+
+// withoutPromises takes off the replies to MULTI and to what is queued.
+func withoutPromises(data []byte) []byte {
+	for {
+		rest := bytes.TrimPrefix(bytes.TrimPrefix(data, []byte("+OK\r\n")), []byte("+QUEUED\r\n"))
+		if len(rest) == len(data) {
+			return rest
+		}
+		data = rest
+	}
 }
