@@ -1,6 +1,9 @@
 package state
 
-import "iter"
+import (
+	"iter"
+	"slices"
+)
 
 // OpKind says what an operation does.
 type OpKind uint8
@@ -24,22 +27,31 @@ type Op struct {
 // Batch is a list of operations. The zero Batch is empty and ready. It keeps
 // what it is given in chunks of its own, so that large ones never move.
 type Batch struct {
-	ops    []span
-	chunks [][]byte
+	chunks []chunk
 	used   int // chunks in use
+	len    int
 	size   int
 }
 
-// span is an operation's place: the key and then the value, in one chunk.
+// chunk is a run of operations: their keys and values, back to back, in data.
+type chunk struct {
+	data []byte
+	ops  []span
+}
+
+// span is an operation's place: the key and then the value.
 type span struct {
 	kind     OpKind
-	chunk    uint32
 	at       uint32
 	key, val uint32
 }
 
-// chunkBytes is the size of a chunk, unless one operation is larger.
-const chunkBytes = 256 << 10
+// chunkBytes is the size of a chunk, unless one operation is larger, chunkOps
+// how many operations it has at most.
+const (
+	chunkBytes = 256 << 10
+	chunkOps   = 8 << 10
+)
 
 // Set gives a key a value.
 func (b *Batch) Set(key, value []byte) { b.add(Set, key, value) }
@@ -52,28 +64,28 @@ func (b *Batch) DeleteRange(from, to []byte) { b.add(DeleteRange, from, to) }
 
 func (b *Batch) add(kind OpKind, key, value []byte) {
 	c := b.room(len(key) + len(value))
-	at := len(b.chunks[c])
-	b.chunks[c] = append(append(b.chunks[c], key...), value...)
-	b.ops = append(b.ops, span{kind, uint32(c), uint32(at), uint32(len(key)), uint32(len(value))})
+	c.ops = append(c.ops, span{kind, uint32(len(c.data)), uint32(len(key)), uint32(len(value))})
+	c.data = append(append(c.data, key...), value...)
+	b.len++
 	b.size += len(key) + len(value)
 }
 
-// room returns the number of a chunk that has room for n bytes.
-func (b *Batch) room(n int) int {
-	if c := b.used - 1; c >= 0 && cap(b.chunks[c])-len(b.chunks[c]) >= n {
-		return c
+// room returns a chunk that has room for n bytes.
+func (b *Batch) room(n int) *chunk {
+	if b.used > 0 {
+		if c := &b.chunks[b.used-1]; cap(c.data)-len(c.data) >= n && len(c.ops) < chunkOps {
+			return c
+		}
 	}
-	if b.used < len(b.chunks) && cap(b.chunks[b.used]) >= n {
-		b.used++
-		return b.used - 1
+	if b.used == len(b.chunks) || cap(b.chunks[b.used].data) < n {
+		b.chunks = append(b.chunks[:b.used], chunk{data: make([]byte, 0, max(n, chunkBytes))})
 	}
-	b.chunks = append(b.chunks[:b.used], make([]byte, 0, max(n, chunkBytes)))
 	b.used++
-	return b.used - 1
+	return &b.chunks[b.used-1]
 }
 
 // Len is the number of operations.
-func (b *Batch) Len() int { return len(b.ops) }
+func (b *Batch) Len() int { return b.len }
 
 // Size is the bytes of all keys and values.
 func (b *Batch) Size() int { return b.size }
@@ -81,10 +93,13 @@ func (b *Batch) Size() int { return b.size }
 // All lists the operations in their order.
 func (b *Batch) All() iter.Seq[Op] {
 	return func(yield func(Op) bool) {
-		for _, s := range b.ops {
-			data := b.chunks[s.chunk][s.at : s.at+s.key+s.val : s.at+s.key+s.val]
-			if !yield(Op{s.kind, data[:s.key:s.key], data[s.key:]}) {
-				return
+		for i := range b.chunks[:b.used] {
+			c := &b.chunks[i]
+			for _, s := range c.ops {
+				data := c.data[s.at : s.at+s.key+s.val : s.at+s.key+s.val]
+				if !yield(Op{s.kind, data[:s.key:s.key], data[s.key:]}) {
+					return
+				}
 			}
 		}
 	}
@@ -93,17 +108,14 @@ func (b *Batch) All() iter.Seq[Op] {
 // Reset empties the batch and keeps its memory for the next one, but for what
 // only a batch out of the ordinary needs.
 func (b *Batch) Reset() {
-	const keepBytes, keepOps = 64 * chunkBytes, 1 << 19
-	b.ops, b.size, b.used = b.ops[:0], 0, 0
-	if cap(b.ops) > keepOps {
-		b.ops = nil
+	const keep = 64 // chunks
+	b.chunks = slices.DeleteFunc(b.chunks, func(c chunk) bool { return cap(c.data) > chunkBytes })
+	if len(b.chunks) > keep {
+		b.chunks = slices.Clone(b.chunks[:keep])
 	}
-	kept, held := 0, 0
-	for kept < len(b.chunks) && held+cap(b.chunks[kept]) <= keepBytes {
-		held += cap(b.chunks[kept])
-		b.chunks[kept] = b.chunks[kept][:0]
-		kept++
+	for i := range b.chunks {
+		c := &b.chunks[i]
+		c.data, c.ops = c.data[:0], c.ops[:0]
 	}
-	clear(b.chunks[kept:])
-	b.chunks = b.chunks[:kept]
+	b.len, b.size, b.used = 0, 0, 0
 }

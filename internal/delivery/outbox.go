@@ -70,9 +70,11 @@ type follower struct {
 	token         []byte
 	moved         bool
 	// early are batches that wait to be written before their epoch is
-	// committed; missed says that one of the present epoch did not fit.
-	early  []*shared
-	missed bool
+	// committed. missed says that one did not fit since the last commit,
+	// missedBefore that one did not before it: it may be of the epoch that was
+	// being committed, or of the one after.
+	early                []*shared
+	missed, missedBefore bool
 }
 
 // cachedRows is how many rows of committed epochs stay in memory for lanes
@@ -143,8 +145,9 @@ func (d *Delivery) Committed(n uint64, batches []*result.Batch, bytes int64) {
 		e.rows += x.Len()
 	}
 	for _, l := range d.lanes {
-		e.sent = append(e.sent, b.Early && !l.follower.missed)
-		l.follower.missed = false
+		f := &l.follower
+		e.sent = append(e.sent, b.Early && !f.missed && !f.missedBefore)
+		f.missed, f.missedBefore = false, f.missed
 	}
 	if bytes > 0 {
 		b.entries = append(b.entries, e)

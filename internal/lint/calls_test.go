@@ -17,6 +17,7 @@ var mayStartGoroutines = []string{
 	"pipeline/",
 	"internal/engine/run.go",
 	"internal/engine/pump.go",
+	"internal/engine/restore.go",
 	"internal/delivery/",
 	"source/",
 	"sink/",
@@ -61,7 +62,7 @@ var onlyIn = []struct {
 	{"fmt.Printf", []string{"cmd/processor/", "bench/", "examples/"}, "write to an io.Writer that was given"},
 	{"fmt.Println", []string{"cmd/processor/", "bench/", "examples/"}, "write to an io.Writer that was given"},
 	{"time.Now", []string{
-		"pipeline/", "internal/engine/run.go", "internal/engine/clock.go", "internal/delivery/", "internal/metrics/", "source/", "sink/",
+		"pipeline/", "internal/engine/run.go", "internal/engine/clock.go", "internal/engine/epochs.go", "internal/delivery/", "internal/metrics/", "source/", "sink/",
 		"state/pebble/", "internal/gen/", "internal/simtest/", "cmd/processor/", "bench/", "examples/",
 	}, "take the time as an argument: the rules of time are tested without a clock"},
 	{"time.Sleep", []string{"bench/"}, "wait for a timer and the context together"},

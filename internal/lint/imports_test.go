@@ -47,7 +47,7 @@ var mayImport = map[string][]string{
 
 	// Assembly.
 	"pipeline": slices.Concat(pure, []string{
-		"source", "sink", "state",
+		"source", "sink", "state", "internal/failpoint",
 		"internal/expr", "internal/decode", "internal/plan", "internal/exchange", "internal/keytab",
 		"internal/engine", "internal/epoch", "internal/delivery", "internal/metrics",
 	}),
@@ -66,22 +66,26 @@ var mayImport = map[string][]string{
 	"internal/exchange":  {"event", "result", "aggregate", "internal/keytab"},
 	"internal/engine": slices.Concat(pure, []string{
 		"source", "internal/decode", "internal/expr", "internal/plan",
-		"internal/exchange", "internal/keytab", "internal/epoch", "internal/metrics",
+		"internal/exchange", "internal/keytab", "internal/epoch", "internal/failpoint", "internal/metrics", "state",
 	}),
-	"internal/epoch":    {"event", "result", "state"},
-	"internal/delivery": {"event", "result", "sink", "internal/epoch", "internal/metrics"},
-	"internal/metrics":  {},
+	"internal/epoch":     {"event", "result", "state"},
+	"internal/delivery":  {"event", "result", "sink", "internal/epoch", "internal/failpoint", "internal/metrics"},
+	"internal/failpoint": {},
+	"internal/metrics":   {},
 	// The slow engine of the tests shares nothing with the fast one.
 	"internal/refmodel": pure,
-	"internal/simtest":  slices.Concat(pure, []string{"source", "sink", "pipeline", "config", "internal/refmodel"}),
-	"internal/lint":     {},
+	"internal/simtest": slices.Concat(pure, []string{
+		"source", "sink", "state", "state/memory", "state/pebble", "state/statetest", "pipeline", "config",
+		"internal/epoch", "internal/fs", "internal/fs/fstest", "internal/refmodel",
+	}),
+	"internal/lint": {},
 
 	// The binary and its tests.
 	"cmd/processor": slices.Concat(pure, []string{
 		"config", "pipeline", "source", "sink", "state", "state/memory", "state/pebble", "internal/epoch", "internal/gen",
 	}),
 	"apptest": {},
-	"bench":   {},
+	"bench":   {"state", "state/pebble"},
 }
 
 // mayImportInTests adds to mayImport for test files.

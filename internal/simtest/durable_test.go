@@ -251,4 +251,3 @@ func TestRestartsEndTheSame(t *testing.T) {
 		})
 	}
 }
-

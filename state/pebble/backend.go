@@ -284,6 +284,9 @@ func (r *reader) Scan(ctx context.Context, from, to []byte, fn func(key, value [
 	if to != nil && bytes.Compare(from, to) >= 0 {
 		return nil
 	}
+	if len(from) == 0 {
+		from = nil // which Pebble does not take for a key
+	}
 	iter, err := r.db.NewIterWithContext(ctx, &pdb.IterOptions{LowerBound: from, UpperBound: to})
 	if err != nil {
 		return fmt.Errorf("scan the state in %s: %w", r.dir, explain(err))
