@@ -87,7 +87,7 @@ func (e *early) write(n int) {
 // the later one: a row may come again, but what replaces it then does, too.
 func (e *early) check() {
 	e.t.Helper()
-	e.write(cap(e.sink.blocked) - 0)
+	close(e.sink.blocked)
 	if err := e.d.Close(e.t.Context()); err != nil {
 		e.t.Fatal(err)
 	}
@@ -127,8 +127,16 @@ func TestEarlyRowsThatDoNotFitComeWithTheirEpoch(t *testing.T) {
 func TestEarlyRowsDoNotOvertakeTheOutbox(t *testing.T) {
 	e := newEarly(t)
 	e.emit(0, 3*queueDepth)
-	e.commit()
-	e.emit(0, 2)
+	waitFor(t, func() bool { // the lane takes what did fit
+		e.write(1)
+		e.d.book.mu.Lock()
+		defer e.d.book.mu.Unlock()
+		return len(e.d.lanes[0].follower.early) == 0
+	})
+	for range 3 {
+		e.commit()
+		e.emit(0, 2)
+	}
 	e.commit()
 	e.check()
 }

@@ -70,11 +70,14 @@ type follower struct {
 	token         []byte
 	moved         bool
 	// early are batches that wait to be written before their epoch is
-	// committed. missed says that one did not fit since the last commit,
-	// missedBefore that one did not before it: it may be of the epoch that was
+	// committed. behind says that there are none: since a batch did not fit the
+	// lane writes what the outbox has, and newer rows must not overtake that.
+	early  []*shared
+	behind bool
+	// skipped says that a batch was left to the outbox since the last commit,
+	// quiet that none was between the last two: it may be of the epoch that was
 	// being committed, or of the one after.
-	early                []*shared
-	missed, missedBefore bool
+	skipped, quiet bool
 }
 
 // cachedRows is how many rows of committed epochs stay in memory for lanes
@@ -107,6 +110,7 @@ func (d *Delivery) Resume(ctx context.Context, o Outbox) error {
 			f.held = held
 		}
 		f.reached, f.moved = f.held, !known
+		f.behind, f.quiet = true, true // rows of the last run come first
 	}
 	d.book = b
 	return nil
@@ -146,8 +150,8 @@ func (d *Delivery) Committed(n uint64, batches []*result.Batch, bytes int64) {
 	}
 	for _, l := range d.lanes {
 		f := &l.follower
-		e.sent = append(e.sent, b.Early && !f.missed && !f.missedBefore)
-		f.missed, f.missedBefore = false, f.missed
+		e.sent = append(e.sent, b.Early && !f.behind)
+		f.skipped, f.quiet = false, !f.skipped
 	}
 	if bytes > 0 {
 		b.entries = append(b.entries, e)
@@ -187,14 +191,26 @@ func (d *Delivery) sendEarly(s *shared) {
 	defer b.mu.Unlock()
 	for _, l := range d.lanes {
 		f := &l.follower
-		if !l.wants(s.batch) || f.missed || len(f.early) >= queueDepth {
-			f.missed = f.missed || l.wants(s.batch)
+		if !l.wants(s.batch) {
+			d.release(s)
+			continue
+		}
+		f.behind = len(f.early) >= queueDepth || f.behind && !b.caughtUp(f)
+		if f.behind {
+			f.skipped = true
 			d.release(s)
 			continue
 		}
 		f.early = append(f.early, s)
 	}
 	b.moved.Broadcast()
+}
+
+// caughtUp reports whether a lane has written all that was left to the outbox,
+// also of the epochs that are not committed yet.
+func (b *book) caughtUp(f *follower) bool {
+	last := len(b.entries) - 1
+	return f.quiet && !f.skipped && (last < 0 || b.entries[last].Epoch <= f.reached)
 }
 
 // Room waits until the outbox has room for more.

@@ -115,7 +115,7 @@ func damageAll(t *testing.T, mem *vfs.MemFS, judge func(t *testing.T, file, what
 		}
 		for what, damage := range damages {
 			kind := path.Ext(file) + strings.TrimRight(strings.TrimSuffix(file, path.Ext(file)), "0123456789-") + " " + what
-			for n := range places {
+			for n := range places() {
 				if len(data) == 0 {
 					continue
 				}
@@ -136,7 +136,12 @@ func damageAll(t *testing.T, mem *vfs.MemFS, judge func(t *testing.T, file, what
 }
 
 // places is how many places of a file are damaged.
-const places = 24
+func places() int {
+	if testing.Short() {
+		return 9
+	}
+	return 24
+}
 
 // placeOf spreads places over a file, with some at its ends.
 func placeOf(n, size int) int {
