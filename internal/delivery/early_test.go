@@ -144,9 +144,10 @@ func TestEarlyRowsDoNotOvertakeTheOutbox(t *testing.T) {
 // Nor those that wait since an earlier run.
 func TestEarlyRowsDoNotOvertakeThoseOfAnEarlierRun(t *testing.T) {
 	e := newEarly(t, []string{"old 1", "old 2"}, []string{"old 3"})
-	e.emit(0, 2)
-	e.commit()
-	e.emit(0, 2)
+	for range 2 {
+		e.emit(0, 2)
+		e.commit()
+	}
 	e.check()
 }
 
