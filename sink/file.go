@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/llm-optimizer/processor/internal/failpoint"
 	"github.com/llm-optimizer/processor/internal/fs"
 	"github.com/llm-optimizer/processor/result"
 )
@@ -153,9 +154,11 @@ func (s *File) truncate(from, to int64) error {
 	if from == to {
 		return nil
 	}
+	failpoint.At("file/before-cut")
 	if err := s.file.Truncate(to); err != nil {
 		return fmt.Errorf("cut file sink %s from %d to %d bytes: %w", s.Path, from, to, err)
 	}
+	failpoint.At("file/after-cut")
 	return nil
 }
 
@@ -205,7 +208,9 @@ func (s *File) flush() error {
 	if len(s.buf) == 0 {
 		return nil
 	}
+	failpoint.At("file/before-write")
 	n, err := s.file.Write(s.buf)
+	failpoint.At("file/after-write")
 	if err == nil && n < len(s.buf) {
 		err = io.ErrShortWrite
 	}

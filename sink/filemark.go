@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+
+	"github.com/llm-optimizer/processor/internal/failpoint"
 )
 
 // The token of a file is a version and its length.
@@ -97,9 +99,11 @@ func (s *File) Commit(ctx context.Context, _ Mark) ([]byte, error) {
 	if err != nil {
 		return nil, s.fail(fmt.Errorf("commit file sink: %w", err))
 	}
+	failpoint.At("file/before-sync")
 	if err := s.file.Sync(); err != nil {
 		return nil, s.fail(fmt.Errorf("sync file sink %s: %w", s.Path, err))
 	}
+	failpoint.At("file/after-sync")
 	if !s.linked {
 		if err := s.fs.SyncDir(filepath.Dir(s.Path)); err != nil {
 			return nil, s.fail(fmt.Errorf("sync the folder of file sink %s: %w", s.Path, err))

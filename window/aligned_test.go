@@ -189,3 +189,80 @@ func TestNames(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// anySpec draws windows of every kind but sessions, of nanoseconds or of
+// lengths as people use them, in any zone.
+func anySpec(t *rapid.T) Spec {
+	switch rapid.IntRange(0, 3).Draw(t, "kind") {
+	case 0:
+		return specs(t)
+	case 1:
+		size := time.Duration(rapid.Int64Range(1, int64(400*24*time.Hour)).Draw(t, "long size"))
+		slide := time.Duration(rapid.Int64Range(max(1, int64(size)/1000), int64(size)*3).Draw(t, "long slide"))
+		offset := time.Duration(rapid.Int64Range(-int64(size), int64(size)*2).Draw(t, "long offset"))
+		return rapid.SampledFrom([]Spec{Tumbling(size), Sliding(size, slide)}).Draw(t, "long").WithOffset(offset)
+	case 2:
+		unit := rapid.SampledFrom([]Unit{Day, Week, Month}).Draw(t, "unit")
+		return Calendar(unit, rapid.SampledFrom(zones).Draw(t, "zone"))
+	default:
+		return Global()
+	}
+}
+
+// A stored window is found again by the time at which it begins, and by no
+// other time.
+func TestStartingAtIsTheInverseOfWindow(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := anySpec(t)
+		a, err := NewAligned(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pane, ok := a.Pane(rapid.Int64Range(-2e18, 4e18).Draw(t, "t"))
+		if !ok {
+			return // in a gap: the windows of other times are met as well
+		}
+		for i := pane.First; i <= min(pane.Last, pane.First+20); i++ {
+			if got, ok := a.Clone().StartingAt(a.Window(i).Start); !ok || got != i {
+				t.Fatalf("%+v: window %d starts at %d, but there StartingAt finds %d, %v", s, i, a.Window(i).Start, got, ok)
+			}
+		}
+		start := a.Window(pane.Last).Start
+		if other := between(t, a, pane.Last); other != start {
+			if i, ok := a.StartingAt(other); ok {
+				t.Fatalf("%+v: window %d starts at %d, not at %d", s, i, a.Window(i).Start, other)
+			}
+		}
+	})
+}
+
+// between draws a time after the start of a window and before that of the next
+// one; without such a time it is the start.
+func between(t *rapid.T, a *Aligned, i int64) int64 {
+	from, to := a.Window(i).Start, a.Window(i+1).Start
+	if a.Global() {
+		to = math.MaxInt64
+	}
+	if to-1 == from {
+		return from
+	}
+	return rapid.Int64Range(from+1, to-1).Draw(t, "no start")
+}
+
+// A time that was damaged, or is of other windows, is no start and no hang.
+func TestStartingAtTheEndsOfTime(t *testing.T) {
+	for _, s := range []Spec{
+		Tumbling(7), Sliding(1000, 3).WithOffset(-2), Calendar(Day, "UTC"), Calendar(Week, "Asia/Kolkata"), Calendar(Month, "America/Havana"), Global(),
+	} {
+		a, err := NewAligned(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, at := range []int64{math.MinInt64, math.MinInt64 + 1, math.MaxInt64 - 1, math.MaxInt64} {
+			i, ok := a.StartingAt(at)
+			if ok && a.Window(i).Start != at {
+				t.Errorf("%+v: window %d starts at %d, not at %d", s, i, a.Window(i).Start, at)
+			}
+		}
+	}
+}

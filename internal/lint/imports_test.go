@@ -35,12 +35,12 @@ var mayImport = map[string][]string{
 	// Seams: an interface each, its implementations and a conformance suite.
 	"source":            {"event", "internal/fs", "internal/gen"},
 	"source/sourcetest": {"event", "source"},
-	"sink":              {"event", "result", "internal/fs"},
+	"sink":              {"event", "result", "internal/failpoint", "internal/fs"},
 	"sink/sinktest":     {"event", "result", "sink"},
 
 	"state":                 {},
 	"state/memory":          {"state"},
-	"state/pebble":          {"state"},
+	"state/pebble":          {"state", "internal/failpoint"},
 	"state/statetest":       {"state"},
 	"state/redis":           {"state"},
 	"state/redis/redistest": {},

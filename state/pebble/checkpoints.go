@@ -13,6 +13,7 @@ import (
 	pdb "github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/llm-optimizer/processor/internal/failpoint"
 	"github.com/llm-optimizer/processor/state"
 )
 
@@ -57,7 +58,10 @@ func (b *backend) checkpoint(ctx context.Context, name string) error {
 		_ = s.fs().RemoveAll(tmp)
 		return err
 	}
-	return s.rename(tmp, dir)
+	failpoint.At("checkpoint/before-rename")
+	err = s.rename(tmp, dir)
+	failpoint.At("checkpoint/after-rename")
+	return err
 }
 
 func (b *backend) checkpointInto(ctx context.Context, tmp string) error {
@@ -65,9 +69,11 @@ func (b *backend) checkpointInto(ctx context.Context, tmp string) error {
 	if err := s.fs().RemoveAll(tmp); err != nil {
 		return err
 	}
+	failpoint.At("checkpoint/before-link")
 	if err := b.linkInto(tmp); err != nil {
 		return err
 	}
+	failpoint.At("checkpoint/after-link")
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -215,8 +221,12 @@ func (s *Store) drop(ctx context.Context, checkpoint string) error {
 	if err := s.fs().RemoveAll(tmp); err != nil {
 		return err
 	}
+	failpoint.At("drop/before-rename")
 	if err := s.rename(dir, tmp); err != nil {
 		return err
 	}
-	return s.fs().RemoveAll(tmp)
+	failpoint.At("drop/after-rename")
+	err = s.fs().RemoveAll(tmp)
+	failpoint.At("drop/after-remove")
+	return err
 }

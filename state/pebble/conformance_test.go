@@ -14,6 +14,9 @@ func TestConformance(t *testing.T) {
 }
 
 func TestConformanceInMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED in a short run: TestConformance is the same on a disk")
+	}
 	statetest.Run(t, func(*testing.T) state.Store {
 		return &Store{Path: "state/health", FS: vfs.NewMem(), MemtableBytes: 1 << 20}
 	})

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/llm-optimizer/processor/internal/failpoint"
 )
 
 // gate is the file system that Pebble gets. Once its failure is known it lets
@@ -65,7 +67,9 @@ func (g *gate) do(silent bool, op func() error) error {
 		}
 		return g.refuse()
 	}
+	failpoint.At("pebble/before-change")
 	err := op()
+	failpoint.At("pebble/after-change")
 	if err != nil && silent {
 		g.fail(err)
 		return nil

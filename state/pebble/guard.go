@@ -11,6 +11,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/atomicfs"
+
+	"github.com/llm-optimizer/processor/internal/failpoint"
 )
 
 // guardName is a file beside the manifest and the log that says how long they
@@ -294,6 +296,7 @@ func (f *guarded) sync(sync func() error) error {
 		if err := sync(); err != nil {
 			return err
 		}
+		failpoint.At("pebble/before-note")
 		if err := writeNote(f.gate.FS, f.gate.dir, f.slot, f.note, f.durable); err != nil {
 			return fmt.Errorf("note %s: %w", f.note.name, err)
 		}

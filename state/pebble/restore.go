@@ -11,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/llm-optimizer/processor/internal/failpoint"
 	"github.com/llm-optimizer/processor/state"
 )
 
@@ -45,7 +46,10 @@ func (s *Store) restore(ctx context.Context, checkpoint string) (aside string, e
 	if aside, err = s.moveAside(); err != nil {
 		return "", explain(err)
 	}
-	return aside, explain(s.rename(s.next(), s.db()))
+	failpoint.At("restore/moved-aside")
+	err = s.rename(s.next(), s.db())
+	failpoint.At("restore/in-place")
+	return aside, explain(err)
 }
 
 // copyNext makes db.next of a checkpoint, once it is seen to open.
@@ -61,7 +65,10 @@ func (s *Store) copyNext(ctx context.Context, checkpoint string) error {
 	if err := errors.Join(v.close(), ctx.Err()); err != nil {
 		return err
 	}
-	return explain(s.rename(tmp, s.next()))
+	failpoint.At("restore/copied")
+	err = s.rename(tmp, s.next())
+	failpoint.At("restore/next")
+	return explain(err)
 }
 
 // copyDatabase copies a database that is not open. Tables never change, so a
@@ -131,6 +138,9 @@ func (s *Store) moveAside() (string, error) {
 		} else if there {
 			continue
 		}
-		return aside, s.rename(s.db(), aside)
+		failpoint.At("aside/before-rename")
+		err := s.rename(s.db(), aside)
+		failpoint.At("aside/after-rename")
+		return aside, err
 	}
 }

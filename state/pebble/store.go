@@ -28,6 +28,7 @@ import (
 	pdb "github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/llm-optimizer/processor/internal/failpoint"
 	"github.com/llm-optimizer/processor/state"
 )
 
@@ -134,7 +135,10 @@ func (s *Store) create() error {
 	if err := d.close(); err != nil {
 		return err
 	}
-	return explain(s.rename(tmp, s.db()))
+	failpoint.At("create/before-rename")
+	err = s.rename(tmp, s.db())
+	failpoint.At("create/after-rename")
+	return explain(err)
 }
 
 // View opens the store or a checkpoint to read only, and writes nothing there.
