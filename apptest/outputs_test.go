@@ -228,7 +228,7 @@ func checkFirings(t testing.TB, rows []row) {
 // report is what `state inspect` says of a state at rest.
 type report struct {
 	Epoch      uint64
-		Queries    []map[string]any
+	Queries    []map[string]any
 	Partitions []map[string]any
 }
 

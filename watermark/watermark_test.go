@@ -64,19 +64,37 @@ func TestRaiseNeverLowers(t *testing.T) {
 
 // model is the tracker's rule, said plainly.
 type model struct {
-	wm       []int64
-	status   []Status
-	combined int64
+	// wm are the partitions' own watermarks, promise what waiting ones promise.
+	wm, promise []int64
+	status      []Status
+	combined    int64
+}
+
+func (m *model) add(w, promise int64, s Status) {
+	m.wm, m.promise, m.status = append(m.wm, w), append(m.promise, promise), append(m.status, s)
+}
+
+// counts is the watermark that a partition counts with.
+func (m *model) counts(p int) int64 {
+	if m.status[p] == Waiting {
+		return max(m.wm[p], m.promise[p])
+	}
+	return m.wm[p]
+}
+
+// least is the minimum over those that count, but for one.
+func (m *model) least(except int) int64 {
+	low := event.MaxTime
+	for i, s := range m.status {
+		if i != except && (s == Active || s == Waiting) {
+			low = min(low, m.counts(i))
+		}
+	}
+	return low
 }
 
 func (m *model) raise() {
-	low := event.MaxTime
-	for i, s := range m.status {
-		if s == Active || s == Waiting {
-			low = min(low, m.wm[i])
-		}
-	}
-	if low != event.MaxTime {
+	if low := m.least(-1); low != event.MaxTime {
 		m.combined = max(m.combined, low)
 	}
 }
@@ -94,76 +112,95 @@ func (m *model) begin() {
 	}
 }
 
+// both is a tracker and its model.
+type both struct {
+	*rapid.T
+	Tracker
+	model
+}
+
+// resume begins where an earlier run may have stopped, or at the beginning.
+func (b *both) resume() {
+	b.model.combined = event.MinTime
+	if rapid.Bool().Draw(b.T, "resumes") {
+		w := rapid.Int64Range(0, 100).Draw(b.T, "combined")
+		b.Resume(w)
+		b.model.combined = w
+	}
+}
+
+func (b *both) addOne(w int64) {
+	n := len(b.wm)
+	switch rapid.IntRange(0, 3).Draw(b.T, "how") {
+	case 0:
+		n = b.Add()
+		b.add(event.MinTime, event.MinTime, Active)
+	case 1:
+		n = b.AddWaiting(w)
+		b.add(event.MinTime, w, Waiting)
+	case 2:
+		n = b.AddResumed(w, Active)
+		b.add(w, event.MinTime, Active)
+	case 3:
+		n = b.AddResumed(w, Waiting)
+		b.add(w, event.MinTime, Waiting)
+	}
+	if n != len(b.wm)-1 {
+		b.Fatalf("partition %d has the number %d", len(b.wm)-1, n)
+	}
+}
+
+// step does one random thing to a partition.
+func (b *both) step(p int, w int64) {
+	switch rapid.IntRange(0, 4).Draw(b.T, "step") {
+	case 0, 1:
+		if b.status[p] != Active {
+			return
+		}
+		others := b.Advance(p, w)
+		b.wm[p] = max(b.wm[p], w)
+		if low := b.least(p); others != low {
+			b.Fatalf("the others are at %d, want %d", others, low)
+		}
+		b.model.raise()
+	case 2:
+		b.status[p] = rapid.SampledFrom([]Status{Idle, Ended}).Draw(b.T, "status")
+		b.Retire(p, b.status[p])
+		b.model.raise()
+		if b.AllIdle() && b.model.combined == event.MinTime {
+			b.begin()
+		}
+	case 3:
+		from := b.Activate(p)
+		b.status[p], b.wm[p] = Active, max(b.wm[p], b.model.combined)
+		if from != b.wm[p] {
+			b.Fatalf("goes on from %d, want %d", from, b.wm[p])
+		}
+	case 4:
+		b.Push(w)
+		if b.AllIdle() {
+			b.model.combined = max(b.model.combined, w)
+		}
+	}
+}
+
 func TestTrackerIsTheMinimumOverThoseThatCount(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var tr Tracker
-		m := model{combined: event.MinTime}
+		b := both{T: t}
+		b.resume()
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
-			p := 0
-			if len(m.wm) > 0 {
-				p = rapid.IntRange(0, len(m.wm)-1).Draw(t, "partition")
-			}
 			w := rapid.Int64Range(0, 100).Draw(t, "watermark")
-			step := rapid.IntRange(0, 5).Draw(t, "step")
-			if len(m.wm) == 0 {
-				step = 0
+			p := rapid.IntRange(-1, len(b.wm)-1).Draw(t, "partition")
+			if p < 0 {
+				b.addOne(w)
+				continue
 			}
-			switch step {
-			case 0:
-				if rapid.Bool().Draw(t, "waits") {
-					tr.AddWaiting(w)
-					m.wm, m.status = append(m.wm, w), append(m.status, Waiting)
-				} else {
-					tr.Add()
-					m.wm, m.status = append(m.wm, event.MinTime), append(m.status, Active)
-				}
-			case 1, 2:
-				if m.status[p] != Active {
-					continue
-				}
-				others := tr.Advance(p, w)
-				m.wm[p] = max(m.wm[p], w)
-				low := event.MaxTime
-				for i, s := range m.status {
-					if i != p && (s == Active || s == Waiting) {
-						low = min(low, m.wm[i])
-					}
-				}
-				if others != low {
-					t.Fatalf("the others are at %d, want %d", others, low)
-				}
-				m.raise()
-			case 3:
-				s := rapid.SampledFrom([]Status{Idle, Ended}).Draw(t, "status")
-				tr.Retire(p, s)
-				if m.status[p] == Waiting {
-					m.wm[p] = event.MinTime
-				}
-				m.status[p] = s
-				m.raise()
-				if tr.AllIdle() && m.combined == event.MinTime {
-					m.begin()
-				}
-			case 4:
-				from := tr.Activate(p)
-				if m.status[p] == Waiting {
-					m.wm[p] = event.MinTime
-				}
-				m.status[p], m.wm[p] = Active, max(m.wm[p], m.combined)
-				if from != m.wm[p] {
-					t.Fatalf("goes on from %d, want %d", from, m.wm[p])
-				}
-			case 5:
-				tr.Push(w)
-				if tr.AllIdle() {
-					m.combined = max(m.combined, w)
-				}
+			b.step(p, w)
+			if b.Combined() != b.model.combined {
+				t.Fatalf("combined %d, want %d", b.Combined(), b.model.combined)
 			}
-			if tr.Combined() != m.combined {
-				t.Fatalf("combined %d, want %d", tr.Combined(), m.combined)
-			}
-			if tr.Watermark(p) != m.wm[p] || tr.Status(p) != m.status[p] {
-				t.Fatalf("partition %d is %v at %d, want %v at %d", p, tr.Status(p), tr.Watermark(p), m.status[p], m.wm[p])
+			if b.Watermark(p) != b.counts(p) || b.Status(p) != b.status[p] {
+				t.Fatalf("partition %d is %v at %d, want %v at %d", p, b.Status(p), b.Watermark(p), b.status[p], b.counts(p))
 			}
 		}
 	})
@@ -236,5 +273,66 @@ func TestSlowestSkipsWhatHoldsNobodyBack(t *testing.T) {
 	tr.Retire(ended, Ended)
 	if tr.Slowest() != 40 {
 		t.Errorf("the slowest is at %d, want 40", tr.Slowest())
+	}
+}
+
+// What an earlier run had reached is reached again before anything is read, and
+// is not lost when partitions are behind it.
+func TestResumeNeverGoesBack(t *testing.T) {
+	var tr Tracker
+	tr.Resume(event.MinTime)
+	if tr.Combined() != event.MinTime {
+		t.Fatalf("a run without a watermark left %d", tr.Combined())
+	}
+	tr.Resume(50)
+	slow := tr.AddResumed(10, Active) // it was idle when the others moved on
+	if tr.Combined() != 50 || tr.Watermark(slow) != 10 {
+		t.Fatalf("combined %d, the partition at %d; want 50 and 10", tr.Combined(), tr.Watermark(slow))
+	}
+	if others := tr.Advance(slow, 20); others != event.MaxTime || tr.Combined() != 50 {
+		t.Errorf("combined %d, the others at %d", tr.Combined(), others)
+	}
+	if from := tr.Activate(slow); from != 50 {
+		t.Errorf("goes on from %d: its events are judged by what has closed", from)
+	}
+	tr.Resume(40)
+	if tr.Combined() != 50 {
+		t.Errorf("combined %d after resuming earlier", tr.Combined())
+	}
+}
+
+// A partition that is read again counts from the start with where it was, not
+// with what it will read next.
+func TestAResumedPartitionHoldsTimeBack(t *testing.T) {
+	for _, s := range []Status{Active, Waiting} {
+		var tr Tracker
+		tr.Resume(10)
+		resumed := tr.AddResumed(30, s)
+		other := tr.AddResumed(10, Active)
+		if tr.Combined() != 10 || tr.Status(resumed) != s {
+			t.Fatalf("combined %d, status %v: adding moved time", tr.Combined(), tr.Status(resumed))
+		}
+		if others := tr.Advance(other, 90); others != 30 || tr.Combined() != 30 {
+			t.Errorf("status %v: combined %d, the others at %d; want 30", s, tr.Combined(), others)
+		}
+		if from := tr.Activate(resumed); from != 30 {
+			t.Errorf("status %v: goes on from %d, want 30", s, from)
+		}
+	}
+}
+
+// Of partitions that are all done, the time that an earlier run had stays.
+func TestTimeDoesNotBeginAgainAfterResume(t *testing.T) {
+	var tr Tracker
+	tr.Resume(70)
+	a, b := tr.AddResumed(40, Active), tr.AddResumed(event.MinTime, Active)
+	tr.Retire(b, Ended)
+	tr.Retire(a, Ended)
+	if tr.Combined() != 70 {
+		t.Errorf("combined %d, want 70", tr.Combined())
+	}
+	tr.Push(75)
+	if !tr.AllIdle() || tr.Combined() != 75 {
+		t.Errorf("combined %d after the clock moved it to 75", tr.Combined())
 	}
 }

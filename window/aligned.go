@@ -190,8 +190,16 @@ func (a *Aligned) Window(i int64) Interval {
 	return Interval{start, start + a.size}
 }
 
-// StartingAt returns the window that starts at a time, or false when none does.
+// StartingAt returns the window that starts at a time, or false when none does
+// that an event of Range can be in.
 func (a *Aligned) StartingAt(start int64) (i int64, ok bool) {
+	before := a.size // how long before the first event its windows begin at most
+	if a.cal != nil {
+		before = 31 * 24 * int64(time.Hour)
+	}
+	if start < a.minT-before || start > a.maxT {
+		return 0, false // what follows would overflow
+	}
 	switch {
 	case a.spec.Kind == KindGlobal:
 	case a.cal != nil:

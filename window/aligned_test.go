@@ -249,20 +249,43 @@ func between(t *rapid.T, a *Aligned, i int64) int64 {
 	return rapid.Int64Range(from+1, to-1).Draw(t, "no start")
 }
 
-// A time that was damaged, or is of other windows, is no start and no hang.
+// A time that was damaged, or is of other windows, is no start and no hang; the
+// windows of the first and the last event are found there, too.
 func TestStartingAtTheEndsOfTime(t *testing.T) {
 	for _, s := range []Spec{
-		Tumbling(7), Sliding(1000, 3).WithOffset(-2), Calendar(Day, "UTC"), Calendar(Week, "Asia/Kolkata"), Calendar(Month, "America/Havana"), Global(),
+		Tumbling(7), Tumbling(8).WithOffset(3), Sliding(1000, 3).WithOffset(-2), Sliding(3, 1000),
+		Calendar(Day, "UTC"), Calendar(Week, "Asia/Kolkata"), Calendar(Month, "America/Havana"), Calendar(Month, "UTC"),
 	} {
 		a, err := NewAligned(s)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, at := range []int64{math.MinInt64, math.MinInt64 + 1, math.MaxInt64 - 1, math.MaxInt64} {
-			i, ok := a.StartingAt(at)
-			if ok && a.Window(i).Start != at {
-				t.Errorf("%+v: window %d starts at %d, not at %d", s, i, a.Window(i).Start, at)
+			if i, ok := a.Clone().StartingAt(at); ok {
+				t.Errorf("%+v: window %d starts at %d, where no event can be", s, i, at)
 			}
 		}
+		first, last := a.Range()
+		for _, at := range []int64{first, last} {
+			pane, ok := a.Pane(at)
+			if !ok {
+				continue
+			}
+			for _, w := range []int64{pane.First, pane.Last} {
+				if i, ok := a.Clone().StartingAt(a.Window(w).Start); !ok || i != w {
+					t.Errorf("%+v: window %d of the time %d is not found: %d, %v", s, w, at, i, ok)
+				}
+			}
+		}
+	}
+	a, err := NewAligned(Global())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if i, ok := a.StartingAt(math.MinInt64); !ok || i != 0 {
+		t.Errorf("the global window is not found: %d, %v", i, ok)
+	}
+	if i, ok := a.StartingAt(math.MaxInt64); ok {
+		t.Errorf("the global window %d starts at the end of time", i)
 	}
 }

@@ -9,8 +9,9 @@ import (
 )
 
 // runClock does what the wall clock asks for: the ticks of processing-time
-// triggers, and closing windows while all partitions are idle.
-func (r *Runner) runClock(ctx context.Context) {
+// triggers, and closing windows while all partitions are idle. It stops with
+// ctx, but not within a flush: that is for all shards or the run has failed.
+func (r *Runner) runClock(ctx, hard context.Context) {
 	const resolution = 20 * time.Millisecond
 	ticks := newTickers(r)
 	var idle idleClock
@@ -24,10 +25,10 @@ func (r *Runner) runClock(ctx context.Context) {
 		}
 		now := time.Now()
 		if due := ticks.due(now); due != nil {
-			r.sendAll(ctx, exchange.Flush{Kind: exchange.Tick, Due: due})
+			r.sendAll(hard, exchange.Flush{Kind: exchange.Tick, Due: due})
 		}
 		if r.cfg.CloseWhenIdle {
-			idle.step(ctx, r, now)
+			idle.step(hard, r, now)
 		}
 		t.Reset(min(resolution, ticks.wait(now)))
 	}
@@ -93,7 +94,7 @@ type idleClock struct {
 	from  int64
 }
 
-func (c *idleClock) step(ctx context.Context, r *Runner, now time.Time) {
+func (c *idleClock) step(hard context.Context, r *Runner, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.tracker.AllIdle() || r.tracker.Combined() == event.MinTime {
@@ -110,6 +111,6 @@ func (c *idleClock) step(ctx context.Context, r *Runner, now time.Time) {
 	to := min(event.AddSat(c.from, int64(now.Sub(c.since))), last)
 	if to > r.tracker.Combined() {
 		r.tracker.Push(to)
-		r.sendLocked(ctx, exchange.Flush{Kind: exchange.Advance})
+		r.sendLocked(hard, exchange.Flush{Kind: exchange.Advance})
 	}
 }

@@ -165,7 +165,7 @@ func (r *Runner) epoch(hard context.Context) error {
 				cut.Changes = append(cut.Changes, r.shards[s.shard].keep.cur)
 			}
 		case <-hard.Done():
-			return nil
+			return context.Cause(hard) // no other epoch may take what is left of this one
 		}
 	}
 	if err := r.cfg.Epochs.Commit(hard, cut); err != nil {

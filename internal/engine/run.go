@@ -166,7 +166,7 @@ func (r *Runner) Run(ctx, hard context.Context, parts []source.Partition) error 
 		workers.Go(func() { r.runWorker(hard) })
 	}
 	clockCtx, stopClock := context.WithCancel(hard)
-	clock.Go(func() { r.runClock(clockCtx) })
+	clock.Go(func() { r.runClock(clockCtx, hard) })
 	stopEpochs := make(chan struct{})
 	if r.cfg.Epochs != nil {
 		epochs.Go(func() { r.runEpochs(hard, stopEpochs) })

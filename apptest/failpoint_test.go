@@ -1,0 +1,220 @@
+package apptest
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// deadly is the program with failpoints in it.
+var deadly = sync.OnceValues(func() (string, error) {
+	path := binary + "-failpoint"
+	build := exec.Command("go", "build", "-tags", "failpoint", "-o", path, "../cmd/processor")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building with failpoints: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// What the environment tells the program with failpoints.
+const (
+	killAt = "PROCESSOR_FAILPOINT="
+	logTo  = "PROCESSOR_FAILPOINT_LOG="
+)
+
+// The points that must be there, by the run that comes to them: one that is gone
+// from the code, or never reached any more, protects nothing.
+var (
+	freshPoints = []string{
+		"checkpoint/after-link", "checkpoint/after-rename", "checkpoint/before-link", "checkpoint/before-rename",
+		"create/after-rename", "create/before-rename",
+		"drop/after-remove", "drop/after-rename", "drop/before-rename",
+		"epoch/after", "epoch/before",
+		"file/after-sync", "file/after-write", "file/before-sync", "file/before-write",
+		"pebble/after-change", "pebble/before-change", "pebble/before-note",
+		"recover/begun", "recover/loaded", "recover/marked", "recover/opened", "recover/resumed", "recover/started",
+		"sink/after-commit", "sink/after-write", "sink/before-commit", "sink/before-write",
+	}
+	// onlyFresh are those that a restart does not come to before it goes on.
+	onlyFresh = []string{"create/after-rename", "create/before-rename"}
+	cutPoints = []string{"file/after-cut", "file/before-cut"}
+	// asidePoints are those of --fresh, restorePoints those of going back to a
+	// checkpoint.
+	asidePoints   = []string{"aside/after-rename", "aside/before-rename"}
+	restorePoints = []string{"restore/copied", "restore/in-place", "restore/moved-aside", "restore/next"}
+)
+
+// deadlyConfig makes checkpoints all the time, and lets a new state begin anew
+// in the same files.
+var deadlyConfig = strings.NewReplacer(
+	"checkpoint: {every: 100ms, retain: 2}", "checkpoint: {every: 10ms, retain: 1}, on_corruption: restore",
+	`.jsonl"}`, `.jsonl", on_existing: truncate}`,
+	"epoch: 5ms", "epoch: 2ms",
+).Replace(exactConfig)
+
+// deaths is what the runs that die at a failpoint have in common.
+type deaths struct {
+	root, in string
+	want     *site
+	// middle is a site that was left by a process killed in the midst of it.
+	middle *site
+
+	mu           sync.Mutex
+	meant, fired int
+}
+
+// fork is a copy of a site as it is on the disk.
+func (s *site) fork(t testing.TB, root string) *site {
+	t.Helper()
+	dir, err := os.MkdirTemp(root, "site")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(dir, os.DirFS(s.dir)); err != nil {
+		t.Fatal(err)
+	}
+	return &site{program: s.program, config: filepath.Join(dir, filepath.Base(s.config)), in: s.in, dir: dir}
+}
+
+func newDeaths(t *testing.T) *deaths {
+	t.Helper()
+	program, err := deadly()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &deaths{root: scratch(t)}
+	d.in = filepath.Join(d.root, "in.jsonl")
+	writeInput(t, d.in, newTraffic(*seed, "in.jsonl", exactBulk).lines(exactLines/5))
+	d.want, _ = undisturbed(t, d.root, deadlyConfig, d.in)
+	d.middle = newSite(t, d.root, deadlyConfig, d.in)
+	d.middle.program = program
+	return d
+}
+
+// reach runs the pipeline on a copy of a site and counts the points it comes to.
+func (d *deaths) reach(t *testing.T, from *site, args ...string) map[string]int {
+	t.Helper()
+	s := from.fork(t, d.root)
+	log := s.path("points")
+	s.env = []string{logTo + log}
+	s.finish(t, args...)
+	compareExactly(t, d.want, s)
+	counts := map[string]int{}
+	for point := range strings.Lines(s.read(t, "points")) {
+		counts[strings.TrimSpace(point)]++
+	}
+	return counts
+}
+
+// die runs the pipeline until it is killed at a point, for the k-th time that it
+// comes there; it may end by itself before.
+func (d *deaths) die(t *testing.T, s *site, point string, k int, args ...string) {
+	t.Helper()
+	s.env = []string{fmt.Sprint(killAt, point, ":", k)}
+	r := s.start(t, args...)
+	code := r.code(t)
+	s.env = nil
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.meant++
+	switch code {
+	case -1:
+		d.fired++
+	case 0:
+	default:
+		t.Fatalf("to be killed at %s, for the %d. time: exit code %d\n%s", point, k, code, &r.err)
+	}
+}
+
+// survive lets the pipeline run to its end, and wants nothing to be missing.
+func (d *deaths) survive(t *testing.T, s *site, args ...string) {
+	t.Helper()
+	s.finish(t, args...)
+	compareExactly(t, d.want, s)
+	compareLedgers(t, d.want, s)
+	if !t.Failed() && !*keep {
+		if err := os.RemoveAll(s.dir); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// some of the k from 1 to n: the first two, one in the middle, the last.
+func someOf(n int) []int {
+	ks := []int{1, 2, (n + 1) / 2, n}
+	slices.Sort(ks)
+	return slices.DeleteFunc(slices.Compact(ks), func(k int) bool { return k > n })
+}
+
+// need wants points to have been reached.
+func need(t *testing.T, counts map[string]int, points ...[]string) {
+	t.Helper()
+	for _, point := range slices.Concat(points...) {
+		if counts[point] == 0 {
+			t.Errorf("the point %q was not reached: it is gone from the code, or the run has changed", point)
+		}
+	}
+}
+
+// TestDeathAtEveryStep kills the process on either side of all that it makes
+// durable, again while it recovers from that, and wants each result once.
+func TestDeathAtEveryStep(t *testing.T) {
+	t.Parallel()
+	d := newDeaths(t)
+	fresh := d.reach(t, d.middle)
+	need(t, fresh, freshPoints)
+	for point := range fresh {
+		if !slices.Contains(freshPoints, point) {
+			t.Errorf("the point %q is not in the list of this test", point)
+		}
+	}
+	begun := d.middle.fork(t, d.root)
+	d.die(t, begun, "epoch/after", max(3, fresh["epoch/after"]/2))
+	recovering := d.reach(t, begun)
+	need(t, recovering, slices.DeleteFunc(slices.Clone(freshPoints), func(p string) bool { return slices.Contains(onlyFresh, p) }))
+	t.Run("then to the end", func(t *testing.T) {
+		for _, point := range slices.Sorted(maps.Keys(fresh)) {
+			for _, k := range someOf(fresh[point]) {
+				t.Run(fmt.Sprint(point, " ", k), func(t *testing.T) {
+					t.Parallel()
+					s := d.middle.fork(t, d.root)
+					d.die(t, s, point, k)
+					d.survive(t, s)
+				})
+			}
+		}
+	})
+	t.Run("and again while it recovers", func(t *testing.T) {
+		for _, first := range []string{"sink/before-commit", "sink/after-write", "epoch/after", "pebble/before-note"} {
+			for _, point := range slices.Sorted(maps.Keys(recovering)) {
+				if strings.HasPrefix(first, "pebble") != strings.HasPrefix(point, "pebble") {
+					continue
+				}
+				t.Run(fmt.Sprint(first, " ", point), func(t *testing.T) {
+					t.Parallel()
+					s := d.middle.fork(t, d.root)
+					d.die(t, s, first, (fresh[first]+1)/2)
+					d.die(t, s, point, 1)
+					d.die(t, s, point, 2)
+					d.survive(t, s)
+				})
+			}
+		}
+	})
+	d.score(t)
+}
+
+// score refuses a test in which few processes were killed where they should.
+func (d *deaths) score(t *testing.T) {
+	t.Helper()
+	t.Logf("%d of %d processes died where they should", d.fired, d.meant)
+	if 4*d.fired < 3*d.meant {
+		t.Errorf("only %d of %d processes died where they should: that proves too little", d.fired, d.meant)
+	}
+}
