@@ -40,6 +40,7 @@ queries:
     aggregate: {n: count(), sum: sum(v)}
 sinks:
   - file: {path: "${OUT}/results.jsonl"}
+    meta: true
 late_events: {file: {path: "${OUT}/late.jsonl"}}
 dead_letters: {file: {path: "${OUT}/dead.jsonl"}}
 state: {backend: pebble, path: "${OUT}/state", epoch: 5ms, checkpoint: {every: 100ms, retain: 2}}
@@ -145,7 +146,7 @@ func TestKilledAtLeastOnce(t *testing.T) {
 func compareAtLeast(t testing.TB, want, have *site) {
 	t.Helper()
 	for _, name := range outputs {
-		a, b := strings.SplitAfter(want.read(t, name), "\n"), strings.SplitAfter(have.read(t, name), "\n")
+		a, b := strings.SplitAfter(settle(want.read(t, name)), "\n"), strings.SplitAfter(settle(have.read(t, name)), "\n")
 		known := map[string]bool{}
 		for _, line := range a {
 			known[line] = true

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -24,26 +25,38 @@ func compareExactly(t testing.TB, want, have *site) {
 	compareLines(t, "dead.jsonl", want, have)
 }
 
-// shares is how the rows of a query begin, from its name on, whose windows share
-// panes. When such a window fires, its keys come in no special order.
-const shares = `"query":"sliding",`
+// emittedAt is the one part of a row that no two runs have in common.
+var emittedAt = regexp.MustCompile(`,"emitted_at":"[^"]*"`)
 
-// settle sorts the rows of each firing of a window of shared panes.
+// free are the queries whose rows come in no special order when one event lets
+// several fire: those of shared panes and of sessions.
+var free = []string{`"query":"sliding",`, `"query":"session",`}
+
+// settle puts the rows that one event brings about into an order, which they do
+// not have by themselves where the query is free. Such rows have their watermark
+// in common.
 func settle(text string) string {
-	lines := strings.SplitAfter(text, "\n")
-	firing := func(line string) string {
-		_, at, ok := strings.Cut(line, shares)
-		if _, bounds, found := strings.Cut(at, `"window_start":`); ok && found && strings.Contains(bounds, `"timing":"on_time"`) {
-			return bounds[:strings.Index(bounds, `"timing"`)]
-		}
-		return ""
+	lines := strings.SplitAfter(emittedAt.ReplaceAllString(text, ""), "\n")
+	watermark := func(line string) string { return line[strings.LastIndex(line, `"watermark"`)+1:] }
+	isFree := func(line string) bool {
+		return slices.ContainsFunc(free, func(q string) bool { return strings.Contains(line, q) })
 	}
 	for from := 0; from < len(lines); {
-		name, to := firing(lines[from]), from+1
-		for name != "" && to < len(lines) && firing(lines[to]) == name {
+		to := from + 1
+		for to < len(lines) && watermark(lines[to]) == watermark(lines[from]) {
 			to++
 		}
-		slices.Sort(lines[from:to])
+		slices.SortStableFunc(lines[from:to], func(a, b string) int {
+			switch x, y := isFree(a), isFree(b); {
+			case x && y:
+				return strings.Compare(a, b)
+			case x:
+				return 1
+			case y:
+				return -1
+			}
+			return 0
+		})
 		from = to
 	}
 	return strings.Join(lines, "")

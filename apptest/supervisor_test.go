@@ -190,7 +190,8 @@ func (s *site) refused(t testing.TB, code int, args ...string) string {
 // killer kills processes at random moments and keeps the score.
 type killer struct {
 	rng *rand.Rand
-	// whole is how long a run takes that nobody disturbs.
+	// whole is the longest time that a process is given, at first that of a run
+	// that nobody disturbs.
 	whole time.Duration
 	// starts is how many processes were to be killed, kills how many were before
 	// they had ended, and advanced how many of those had got further than all
@@ -199,32 +200,38 @@ type killer struct {
 }
 
 // delay is a moment to kill at: one time in four while the process recovers,
-// else anywhere. tries without an end make it longer, so that all ends on a slow
-// machine, too.
-func (k *killer) delay(tries int) time.Duration {
+// else anywhere in the midst of it.
+func (k *killer) delay() (d time.Duration, early bool) {
 	if k.rng.IntN(4) == 0 {
-		return time.Duration(k.rng.Int64N(int64(30 * time.Millisecond)))
+		return time.Duration(k.rng.Int64N(int64(30 * time.Millisecond))), true
 	}
-	longest := k.whole * time.Duration(10+tries) / 12
-	return time.Duration(k.rng.Int64N(int64(longest)))
+	return time.Duration(k.rng.Int64N(int64(k.whole))), false
 }
 
 // one starts the pipeline and kills it; it reports whether the pipeline had
-// ended by itself, as it must with exit code 0.
-func (k *killer) one(t testing.TB, s *site, tries int) (ended bool) {
+// ended by itself, as it must with exit code 0. A machine that becomes busy
+// makes runs longer, so it learns how long they take.
+func (k *killer) one(t testing.TB, s *site) (ended bool) {
 	t.Helper()
 	before := s.size("results.jsonl")
 	k.starts++
 	r := s.start(t)
-	if r.killAfter(k.delay(tries)) {
+	delay, early := k.delay()
+	if r.killAfter(delay) {
 		k.kills++
-		if s.size("results.jsonl") > before {
+		switch further := s.size("results.jsonl") > before; {
+		case further:
 			k.advanced++
+		case !early:
+			k.whole += k.whole / 8
 		}
 		return false
 	}
 	if code := r.code(t); code != 0 {
 		t.Fatalf("seed %d, after %d kills: exit code %d\n%s", *seed, k.kills, code, &r.err)
+	}
+	if !early {
+		k.whole -= k.whole / 4
 	}
 	return true
 }
@@ -232,7 +239,7 @@ func (k *killer) one(t testing.TB, s *site, tries int) (ended bool) {
 // disturb kills and restarts the pipeline until it ends by itself.
 func (k *killer) disturb(t testing.TB, s *site) {
 	t.Helper()
-	for tries := 0; !k.one(t, s, tries); tries++ {
+	for !k.one(t, s) {
 	}
 }
 

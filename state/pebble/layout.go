@@ -96,7 +96,7 @@ func (s *Store) lock() (io.Closer, error) {
 	case isLocked(err):
 		return nil, fmt.Errorf("%w: %s is locked; stop the other instance, or give this one a state.path of its own", state.ErrInUse, path)
 	}
-	return nil, fmt.Errorf("lock %s: %w", path, err)
+	return nil, explain(fmt.Errorf("lock %s: %w", path, err))
 }
 
 // isLocked tells a lock that is taken from a file that cannot be made: the

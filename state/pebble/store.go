@@ -12,6 +12,11 @@
 // and, while something is being made or after a crash, folders that the next
 // Open finishes or removes: see layout.go.
 //
+// What Apply has acknowledged is found by the next Open, or the damage is
+// named: what Pebble itself takes for the end of a file is checked against
+// lengths and checksums of ours (guard.go), and after the first write or sync
+// that fails nothing more is written (gate.go).
+//
 // A checkpoint shares the files of the database that do not change any more.
 // It is there for mistakes and for damage to what was written since; a disk
 // that spoils a shared file spoils it in both.
