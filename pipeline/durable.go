@@ -88,8 +88,7 @@ func (d *durable) next(now time.Time, watermark int64) *epoch.Commit {
 	return c
 }
 
-// encode puts rows into the outbox. Those that have gone out already are
-// encoded; the others are returned.
+// encode puts rows into the outbox, and returns them if none was encoded before.
 func (d *durable) encode(c *epoch.Commit, all []engine.Rows) (rows []*result.Batch, bytes int64) {
 	for _, r := range all {
 		block := r.Block
@@ -99,6 +98,10 @@ func (d *durable) encode(c *epoch.Commit, all []engine.Rows) (rows []*result.Bat
 		}
 		bytes += int64(len(block))
 		c.Blocks = append(c.Blocks, block)
+	}
+	if len(rows) < len(all) {
+		d.out.Drop(rows) // sinks get them in order, and so all from the outbox
+		rows = nil
 	}
 	return rows, bytes
 }

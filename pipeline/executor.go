@@ -230,7 +230,7 @@ func (p *Pipeline) newRunner(out *delivery.Delivery, epochs *engine.Epochs) (*en
 		Bound: w.MaxOutOfOrderness, EveryEvent: w.Emit == EveryEvent, Interval: w.Interval,
 		IdleTimeout: w.IdleTimeout, CloseWhenIdle: w.WhenIdle == Close, MaxDrift: w.MaxDrift,
 		Limits: engine.Limits{Keys: s.Limits.Keys, Windows: s.Limits.Windows, Memory: s.Limits.Memory, Stop: s.Limits.OnExceed == Stop},
-		OnDead: p.onDead, Screen: p.screen, NewBatch: out.Batch, Emit: out.Send, Epochs: epochs,
+		OnDead: p.onDead, Screen: p.screen, NewBatch: out.Batch, Recycle: out.Empty, Emit: out.Send, Epochs: epochs,
 	}), nil
 }
 

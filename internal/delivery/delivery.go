@@ -170,14 +170,17 @@ func (d *Delivery) release(s *shared) {
 }
 
 // recycle empties a batch and keeps it for Batch.
-func (d *Delivery) recycle(b *result.Batch) {
+func (d *Delivery) recycle(b *result.Batch) { d.pool.Put(d.Empty(b)) }
+
+// Empty lets go of all rows of a batch, and returns it.
+func (d *Delivery) Empty(b *result.Batch) *result.Batch {
 	clear(b.Results) // lets go of texts and values
 	clear(b.Late)
 	clear(b.Dead)
 	clear(b.Slab)
 	b.Slab = b.Slab[:0]
 	b.Results, b.Late, b.Dead = b.Results[:0], b.Late[:0], b.Dead[:0]
-	d.pool.Put(b)
+	return b
 }
 
 // lastWrite is how long Close waits for a sink's Write after its context has

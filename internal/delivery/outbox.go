@@ -161,6 +161,13 @@ func (d *Delivery) Committed(n uint64, batches []*result.Batch, bytes int64) {
 	b.moved.Broadcast()
 }
 
+// Drop lets go of batches that are delivered from the outbox instead.
+func (d *Delivery) Drop(batches []*result.Batch) {
+	for _, b := range batches {
+		d.recycle(b)
+	}
+}
+
 // shedLocked lets go of rows in memory beyond what is kept for slow lanes.
 func (d *Delivery) shedLocked() {
 	b := d.book
@@ -176,9 +183,7 @@ func (d *Delivery) shedLocked() {
 
 // dropLocked lets go of an entry's rows.
 func (d *Delivery) dropLocked(e *entry) {
-	for _, x := range e.batches {
-		d.recycle(x)
-	}
+	d.Drop(e.batches)
 	d.book.rows -= e.rows
 	e.batches, e.rows = nil, 0
 }

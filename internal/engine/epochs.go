@@ -56,7 +56,7 @@ type Cut struct {
 }
 
 // Rows are a batch of rows of an epoch: encoded as a block when they have gone
-// out already, else as they are.
+// out already or when there are very many, else as they are.
 type Rows struct {
 	Batch *result.Batch
 	Block []byte
@@ -82,8 +82,11 @@ const (
 	// heldBytes is how much a shard may have put out, about, before it waits
 	// for the epoch that is being committed.
 	heldBytes = 64 << 20
-	// rowBytes is what a result takes, about.
-	rowBytes = 300
+	// rowBytes is what a result takes, about. Beyond unpackedBytes of an epoch
+	// they are encoded at once, to a tenth of that, and sinks get them out of
+	// the outbox.
+	rowBytes      = 300
+	unpackedBytes = 8 << 20
 )
 
 // runEpochs cuts and commits epochs until stop is closed, and then one more.
@@ -302,14 +305,20 @@ func (r *Runner) take(hard context.Context, s *shard, b *result.Batch) *result.B
 	}
 	if e := r.cfg.Epochs; e != nil {
 		rows := Rows{Batch: b}
-		s.held += rowBytes * len(b.Results)
-		if e.Early {
+		packed := e.Early || s.held > unpackedBytes
+		if packed {
 			rows = Rows{Block: s.blocks.AppendBlock(nil, b)}
+			s.held += len(rows.Block)
+		} else {
+			s.held += rowBytes * len(b.Results)
 		}
 		s.rows = append(s.rows, rows)
 		r.urge()
-		if !e.Early {
+		switch {
+		case !packed:
 			return r.cfg.NewBatch()
+		case !e.Early:
+			return r.cfg.Recycle(b)
 		}
 	}
 	if err := r.cfg.Emit(hard, b); err != nil {

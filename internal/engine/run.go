@@ -56,6 +56,8 @@ type Config struct {
 	// gives the next one to fill.
 	Emit     func(context.Context, *result.Batch) error
 	NewBatch func() *result.Batch
+	// Recycle empties a batch that nobody was given.
+	Recycle func(*result.Batch) *result.Batch
 	// Epochs makes state durable; nil keeps it in memory.
 	Epochs *Epochs
 }
