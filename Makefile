@@ -42,6 +42,10 @@ fuzz: ## each fuzz target for FUZZTIME (30s)
 soak: ## the property tests with CHECKS cases each (20000)
 	GO='$(GO)' scripts/soak.sh $(CHECKS)
 
+.PHONY: planted
+planted: ## plant five bugs, one by one, and see the tests find each
+	GO='$(GO)' scripts/planted.sh
+
 .PHONY: bench
 bench: build ## the benchmarks: events a second, CPU, memory, latency
 	$(GO) run ./bench -binary $(BIN) $(BENCH)

@@ -43,11 +43,6 @@ var (
 	}
 	// onlyFresh are those that a restart does not come to before it goes on.
 	onlyFresh = []string{"create/after-rename", "create/before-rename"}
-	cutPoints = []string{"file/after-cut", "file/before-cut"}
-	// asidePoints are those of --fresh, restorePoints those of going back to a
-	// checkpoint.
-	asidePoints   = []string{"aside/after-rename", "aside/before-rename"}
-	restorePoints = []string{"restore/copied", "restore/in-place", "restore/moved-aside", "restore/next"}
 )
 
 // deadlyConfig makes checkpoints all the time, and lets a new state begin anew

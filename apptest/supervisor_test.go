@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -68,6 +69,8 @@ type site struct {
 	config  string
 	in, dir string
 	env     []string
+	// looking is held while its state is looked at, which only one process may.
+	looking sync.Mutex
 }
 
 // newSite makes a site in a new folder below root.
@@ -173,16 +176,6 @@ func (s *site) finish(t testing.TB, args ...string) string {
 	r := s.start(t, args...)
 	if code := r.code(t); code != 0 {
 		t.Fatalf("exit code %d\n%s", code, &r.err)
-	}
-	return r.err.String()
-}
-
-// refused runs the pipeline, which must end by itself with an exit code.
-func (s *site) refused(t testing.TB, code int, args ...string) string {
-	t.Helper()
-	r := s.start(t, args...)
-	if have := r.code(t); have != code {
-		t.Fatalf("%q: exit code %d, want %d\n%s", args, have, code, &r.err)
 	}
 	return r.err.String()
 }

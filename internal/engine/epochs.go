@@ -72,8 +72,11 @@ type share struct {
 
 const (
 	// sliceCells is how many cells a shard encodes between two flushes: well
-	// under a millisecond, which is what an epoch may stop the stream for.
+	// under a millisecond, which is what an epoch may stop the stream for. When
+	// flushes change more cells than that it is sliceShare times as many as they
+	// do: were it fewer, every epoch would take longer than the one before.
 	sliceCells = 256
+	sliceShare = 2
 	// leastGap is how far apart epochs are at least, and gapShare how many
 	// times as long as an epoch takes: windows that fire all the time must not
 	// make durability the only thing that is done.
@@ -82,7 +85,7 @@ const (
 	// heldBytes is how much a shard may have put out, about, before it waits
 	// for the epoch that is being committed.
 	heldBytes = 64 << 20
-	// rowBytes is what a result takes, about. Beyond unpackedBytes of an epoch
+	// rowBytes is what a row takes, about, beside its raw bytes. Beyond unpackedBytes of an epoch
 	// they are encoded at once, to a tenth of that, and sinks get them out of
 	// the outbox.
 	rowBytes      = 300
@@ -252,7 +255,7 @@ func (r *Runner) nextFlush(hard context.Context, i int, in <-chan *exchange.Flus
 	s := r.shards[i]
 	if s.saving && hard.Err() == nil {
 		began := time.Now()
-		s.saving = s.save(sliceCells)
+		s.saving = s.save(s.keep.slice())
 		s.stall = max(s.stall, time.Since(began))
 		if !s.saving {
 			r.shares <- share{shard: i, counts: s.cutCounts, rows: s.cutRows, stall: s.stall}
@@ -310,7 +313,7 @@ func (r *Runner) take(hard context.Context, s *shard, b *result.Batch) *result.B
 			rows = Rows{Block: s.blocks.AppendBlock(nil, b)}
 			s.held += len(rows.Block)
 		} else {
-			s.held += rowBytes * len(b.Results)
+			s.held += bytesOf(b)
 		}
 		s.rows = append(s.rows, rows)
 		r.urge()
@@ -325,4 +328,16 @@ func (r *Runner) take(hard context.Context, s *shard, b *result.Batch) *result.B
 		r.fail(err)
 	}
 	return r.cfg.NewBatch()
+}
+
+// bytesOf is what a batch takes, about.
+func bytesOf(b *result.Batch) int {
+	n := rowBytes * b.Len()
+	for i := range b.Late {
+		n += len(b.Late[i].Event)
+	}
+	for i := range b.Dead {
+		n += len(b.Dead[i].Raw)
+	}
+	return n
 }

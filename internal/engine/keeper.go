@@ -17,6 +17,8 @@ type keeper struct {
 	// cur takes the epoch that is being encoded, next what the one after it
 	// begins with: deletions since the barrier.
 	cur, next *state.Batch
+	// touched counts the cells that have changed since the last slice.
+	touched int
 
 	key, value []byte // scratch
 }
@@ -27,6 +29,14 @@ func newKeeper() *keeper { return &keeper{next: &state.Batch{}} }
 func (k *keeper) cut(spare *state.Batch) {
 	k.side = 1 - k.side
 	k.cur, k.next = k.next, spare
+	k.touched = 0
+}
+
+// slice is how many cells to encode before the next flush.
+func (k *keeper) slice() int {
+	n := max(sliceCells, sliceShare*k.touched)
+	k.touched = 0
+	return n
 }
 
 // set seals a value and puts it into the epoch that is being encoded. The
@@ -55,6 +65,7 @@ func (m *mergeQuery) change(b *bucket, i int) {
 		m.saveCell(b, i)
 	}
 	b.cells[i].flags |= changedOn[side]
+	m.keep.touched++
 	if len(b.changed[side]) == 0 {
 		m.changed[side] = append(m.changed[side], b)
 	}

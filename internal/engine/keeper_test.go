@@ -48,7 +48,7 @@ func newKept(p *plan.Plan, st start) *kept {
 }
 
 // feed takes a batch through the shard.
-func (k *kept) feed(t *rapid.T, b *exchange.Shared) {
+func (k *kept) feed(t rapid.TB, b *exchange.Shared) {
 	b.Retain(1)
 	k.comb.add(b)
 	f := &exchange.Flush{Others: event.MaxTime, Combined: k.comb.wm.Current()}
@@ -111,16 +111,16 @@ type keptInput struct {
 	now  int64
 }
 
-func newKeptInput(t *rapid.T, p *plan.Plan) *keptInput {
+func newKeptInput(t rapid.TB, p *plan.Plan, seed uint64) *keptInput {
 	dec, err := decode.New(p.Schema, decode.Options{Format: "json", TimePath: []string{"ts"}, TimeFormat: "unix_ms"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &keptInput{prep: newPreparer(p, dec, nil), rng: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))}
+	return &keptInput{prep: newPreparer(p, dec, nil), rng: rand.New(rand.NewPCG(seed, 1))}
 }
 
 // batch makes the same batch as often as there are shards to feed.
-func (in *keptInput) batch(t *rapid.T, times int) []*exchange.Shared {
+func (in *keptInput) batch(t rapid.TB, times int) []*exchange.Shared {
 	var data []byte
 	for range in.rng.IntN(30) {
 		in.now += in.rng.Int64N(400)
@@ -147,7 +147,7 @@ func TestAnEpochIsOfOneMoment(t *testing.T) {
 			t.Fatal(problems)
 		}
 		still, sliced := newKept(p, beginning(p)), newKept(p, beginning(p))
-		in := newKeptInput(t, p)
+		in := newKeptInput(t, p, rapid.Uint64().Draw(t, "seed"))
 		slice := rapid.IntRange(1, 20).Draw(t, "slice")
 		every := rapid.IntRange(1, 6).Draw(t, "every")
 		for n := range rapid.IntRange(1, 40).Draw(t, "batches") {

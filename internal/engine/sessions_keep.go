@@ -17,6 +17,7 @@ func (m *sessions) touch(i int32) {
 		m.saveSession(i)
 	}
 	s.flags |= sessionChangedOn[side]
+	m.keep.touched++
 	m.unsaved[side] = append(m.unsaved[side], i)
 }
 

@@ -195,7 +195,7 @@ func (m *windows) fire(b *bucket, i int, timing result.Timing) {
 		timing: timing, number: c.firing, watermark: m.now,
 	}, m.comp, c.slot)
 	c.firing++
-	c.flags &^= hasNew
+	c.flags &^= hasNew | firedAtEnd // an early firing leaves the on-time one to come
 	if m.discarding() {
 		m.comp.Reset(c.slot)
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io/fs"
 	"math/rand/v2"
-	"path"
 	"strings"
 	"sync"
 	"time"
@@ -256,20 +255,4 @@ func (p *power) ask(o operation) error {
 		return &fs.PathError{Op: o.kind, Path: o.path, Err: fstest.ErrPowerOff}
 	}
 	return nil
-}
-
-// fileClass is what kind of file a path names.
-func fileClass(name string) string {
-	base := path.Base(name)
-	switch ext := path.Ext(base); {
-	case strings.HasPrefix(name, "out/"):
-		return "output"
-	case ext == ".log", ext == ".sst":
-		return ext
-	case strings.HasPrefix(base, "marker."):
-		return strings.Join(strings.Split(base, ".")[:2], ".")
-	case strings.ContainsAny(base, "0123456789"):
-		return strings.TrimRight(base[:strings.IndexAny(base, "0123456789")], "-")
-	}
-	return base
 }

@@ -2,7 +2,6 @@ package simtest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -11,7 +10,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/llm-optimizer/processor/internal/fs/fstest"
 	"github.com/llm-optimizer/processor/pipeline"
 	"github.com/llm-optimizer/processor/sink"
 	"github.com/llm-optimizer/processor/state/pebble"
@@ -193,5 +191,3 @@ func underPowerLoss(t *testing.T, property func(t *rapid.T, percent int)) {
 		})
 	}
 }
-
-var errNotOff = errors.Join(fstest.ErrPowerOff)

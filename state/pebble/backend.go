@@ -13,6 +13,7 @@ import (
 
 	pdb "github.com/cockroachdb/pebble/v2"
 
+	"github.com/llm-optimizer/processor/internal/failpoint"
 	"github.com/llm-optimizer/processor/state"
 )
 
@@ -98,7 +99,11 @@ func (b *backend) commit(batch *pdb.Batch) {
 			b.fail(panicked(r))
 		}
 	}()
-	if err := b.db.Apply(batch, pdb.Sync); err != nil {
+	how := pdb.Sync
+	if failpoint.Planted(failpoint.SkipSync) {
+		how = pdb.NoSync
+	}
+	if err := b.db.Apply(batch, how); err != nil {
 		b.fail(err)
 		return
 	}
