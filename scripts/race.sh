@@ -22,5 +22,10 @@ packages=$(
 [ -n "$packages" ] || { echo "no package starts a goroutine"; exit 0; }
 # The properties are checked at length without the detector.
 export SIMTEST_CHECKS=${SIMTEST_CHECKS:-20}
+# The detector switches on Pebble's own invariants, one of which may panic after
+# a compaction that was made to fail (L0Sublevels, v2.1.7): tests that do so run
+# without it.
+packages=$(grep -v '^./state/pebble$' <<<"$packages")
+$go test -race -short -timeout 10m -skip 'Faults|Crash|Damage|FullDisk|CommitsWait|ContextEndsCommit' ./state/pebble
 # shellcheck disable=SC2086 # one word a package is meant
 $go test -race -short -timeout 10m $packages
