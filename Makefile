@@ -39,7 +39,7 @@ fuzz: ## each fuzz target for FUZZTIME (30s)
 	GO='$(GO)' scripts/fuzz.sh $(FUZZTIME)
 
 .PHONY: soak
-soak: ## the property tests with CHECKS cases each (20000)
+soak: ## the property tests with CHECKS cases each (20000), a long day of events
 	GO='$(GO)' scripts/soak.sh $(CHECKS)
 
 .PHONY: planted
@@ -53,6 +53,10 @@ bench: build ## the benchmarks: events a second, CPU, memory, latency
 .PHONY: bench-state
 bench-state: build ## what durable state costs: epochs, recovery, checkpoints
 	$(GO) run ./bench -binary $(BIN) -state $(BENCH)
+
+.PHONY: bench-kafka
+bench-kafka: build ## Kafka to Kafka, exactly once: events a second, latency
+	$(GO) run ./bench -binary $(BIN) -kafka $(BENCH)
 
 .PHONY: lint
 lint: ## golangci-lint, pinned in tools/go.mod

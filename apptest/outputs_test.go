@@ -274,24 +274,38 @@ func (r report) places() string {
 	return strings.Join(all, "\n")
 }
 
+// ledgers are what each query has counted. The rows that were made are left out:
+// how often windows fire with periodic firings is a matter of time.
+func (r report) ledgers() (text string) {
+	for _, q := range r.Queries {
+		ledger := q["ledger"].(map[string]any)
+		delete(ledger, "results")
+		text += fmt.Sprintln(q["name"], ledger, q["windows"], q["keys"])
+	}
+	return text
+}
+
+// atEnd is what the state of a site holds on which nothing runs any more: it is
+// looked at once, though many others are compared with it.
+func (s *site) atEnd(t testing.TB) (ledgers, places string) {
+	t.Helper()
+	s.once.Do(func() {
+		r := s.inspect(t)
+		s.ledgers, s.places = r.ledgers(), r.places()
+	})
+	return s.ledgers, s.places
+}
+
 // compareLedgers wants two states to have counted the same, and to stand at the
-// same place. The rows that were made are not compared: how often windows fire
-// with periodic firings is a matter of time.
+// same place.
 func compareLedgers(t testing.TB, want, have *site) {
 	t.Helper()
-	a, b := want.inspect(t), have.inspect(t)
-	ledgers := func(r report) (text string) {
-		for _, q := range r.Queries {
-			ledger := q["ledger"].(map[string]any)
-			delete(ledger, "results")
-			text += fmt.Sprintln(q["name"], ledger, q["windows"], q["keys"])
-		}
-		return text
-	}
-	if x, y := ledgers(a), ledgers(b); x != y {
+	ledgers, places := want.atEnd(t)
+	r := have.inspect(t)
+	if x, y := ledgers, r.ledgers(); x != y {
 		t.Errorf("seed %d: the ledgers are\n%s, want\n%s", *seed, y, x)
 	}
-	if x, y := a.places(), b.places(); x != y {
+	if x, y := places, r.places(); x != y {
 		t.Errorf("seed %d: the state ends at %s, want %s", *seed, y, x)
 	}
 }

@@ -69,8 +69,13 @@ type site struct {
 	config  string
 	in, dir string
 	env     []string
+	// stdout is where its processes write to; nil keeps it in memory.
+	stdout *os.File
 	// looking is held while its state is looked at, which only one process may.
 	looking sync.Mutex
+	// ledgers and places are for atEnd.
+	once            sync.Once
+	ledgers, places string
 }
 
 // newSite makes a site in a new folder below root.
@@ -125,7 +130,10 @@ type running struct {
 func (s *site) start(t testing.TB, args ...string) *running {
 	t.Helper()
 	r := &running{process: newProcess(append([]string{"IN=" + s.in, "OUT=" + s.dir}, s.env...), append(args, "--config", s.config)...), done: make(chan struct{})}
-	r.Path = s.program
+	r.Path, r.Dir = s.program, s.dir
+	if s.stdout != nil {
+		r.Stdout = s.stdout
+	}
 	if err := r.Start(); err != nil {
 		t.Fatal(err)
 	}

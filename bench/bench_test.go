@@ -72,7 +72,8 @@ func TestFlags(t *testing.T) {
 // the overrides under which they run.
 func TestConfigsLoad(t *testing.T) {
 	jobs := workloads(options{data: "d", events: 10, wide: 20})
-	jobs = append(jobs, workload{name: "latency", config: "latency.yaml"})
+	jobs = append(jobs, workload{name: "latency", config: "latency.yaml"},
+		workload{name: "kafka", config: "kafka.yaml"}, workload{name: "kafka latency", config: "kafka-latency.yaml"})
 	for _, j := range jobs {
 		if _, err := config.Load(j.config, j.env); err != nil {
 			t.Errorf("%s, %s: %v", j.name, j.input, err)

@@ -33,6 +33,8 @@ type options struct {
 	paceFor time.Duration
 	rate    int
 	state   bool
+	kafka   bool
+	fill    string
 }
 
 func main() { os.Exit(status(os.Args[1:])) }
@@ -69,6 +71,8 @@ func parseFlags(args []string) (options, error) {
 	fs.DurationVar(&o.paceFor, "latency-for", 30*time.Second, "length of the latency run; 0 leaves it out")
 	fs.IntVar(&o.rate, "latency-rate", 50_000, "events a second of the latency run")
 	fs.BoolVar(&o.state, "state", false, "measure what durable state costs, instead of everything else")
+	fs.BoolVar(&o.kafka, "kafka", false, "measure reading from Kafka and writing to it, instead of everything else")
+	fs.StringVar(&o.fill, "fill", "", "fill the topic of -kafka on the broker with this address, and do nothing else")
 	if err := fs.Parse(args); err != nil {
 		return o, err
 	}
@@ -84,12 +88,18 @@ func parseFlags(args []string) (options, error) {
 
 // run prepares the data, measures, and prints.
 func run(ctx context.Context, o options) error {
+	if o.fill != "" {
+		return fillTopic(ctx, o, o.fill)
+	}
 	fmt.Println(describeMachine())
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return err
 	}
 	if o.state {
 		return measureState(ctx, o)
+	}
+	if o.kafka {
+		return measureKafka(ctx, o)
 	}
 	jobs := selected(workloads(o), o.only)
 	for _, j := range jobs {

@@ -16,19 +16,23 @@ func (l *loader) spec(root view) pipeline.Spec {
 	s.Name = root.text("name")
 	s.Workers = int(root.integer("workers"))
 	s.Event = l.event(root.at("event"))
-	s.Source = l.source(root.at("source"), s.Event.MaxRecordBytes)
+	s.Source = l.source(root.at("source"), &s)
 	s.Watermark = watermark(root.at("watermark"))
 	s.Queries = l.queries(root.at("queries"))
 	l.sinks(&s, root)
 	s.Limits = limits(root.at("limits"))
 	s.State = l.state(root.at("state"), s.Name, s.Source)
 	s.Delivery = pipeline.Delivery(root.text("delivery"))
+	introduce(&s)
 	s.ShutdownTimeout = root.duration("shutdown_timeout")
 	return s
 }
 
-func (l *loader) source(v view, maxRecordBytes int) source.Source {
+func (l *loader) source(v view, spec *pipeline.Spec) source.Source {
+	maxRecordBytes := spec.Event.MaxRecordBytes
 	switch kind := v.kind(); kind {
+	case "kafka":
+		return l.kafkaSource(v.at(kind), spec.Name)
 	case "file":
 		v := v.at(kind)
 		l.checkPattern(v.at("path"))
@@ -68,6 +72,9 @@ func (l *loader) event(v view) pipeline.EventSpec {
 		OnError:        pipeline.OnError(v.text("on_error")),
 		MaxRecordBytes: int(v.integer("max_record_bytes")),
 		MaxFuture:      v.duration("max_future"),
+	}
+	if d := v.at("dedup"); d.given() {
+		e.Dedup = pipeline.Dedup{ID: d.text("id"), Horizon: d.duration("horizon")}
 	}
 	v.pairs("fields", func(name, text string, n *node) {
 		if !fieldName.MatchString(name) {

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"github.com/llm-optimizer/processor/kafka"
 	"github.com/llm-optimizer/processor/pipeline"
+	"github.com/llm-optimizer/processor/postgres"
 	"github.com/llm-optimizer/processor/query"
 	"github.com/llm-optimizer/processor/sink"
 )
@@ -26,6 +28,30 @@ func (l *loader) sinks(s *pipeline.Spec, root view) {
 	}
 	s.LateEvents = l.sideOutput(root.at("late_events"))
 	s.DeadLetters = l.sideOutput(root.at("dead_letters"))
+}
+
+// introduce tells sinks that keep marks what they are known by, and makes those
+// deliver without them whose rows leave before their epoch is durable.
+func introduce(s *pipeline.Spec) {
+	early := s.Delivery == pipeline.AtLeastOnce
+	configs := []*sink.Config{s.LateEvents, s.DeadLetters}
+	for i := range s.Sinks {
+		configs = append(configs, &s.Sinks[i])
+	}
+	for _, c := range configs {
+		if c == nil {
+			continue
+		}
+		switch to := c.Sink.(type) {
+		case *kafka.Sink:
+			to.Pipeline, to.Name = s.Name, c.Name
+			if early {
+				c.Sink = to.Plain()
+			}
+		case *postgres.Sink:
+			to.Pipeline, to.Name, to.AtOnce = s.Name, c.Name, early
+		}
+	}
 }
 
 // unused makes a name that no other sink has: file, file-2, file-3.
@@ -93,6 +119,10 @@ func (l *loader) sink(v view, meta bool) sink.Sink {
 			f.OnExisting = v.text("on_existing")
 		}
 		return f
+	case "kafka":
+		return l.kafkaSink(v.at(kind), meta)
+	case "postgres":
+		return l.postgresSink(v.at(kind), meta)
 	default:
 		return nil
 	}

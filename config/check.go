@@ -17,7 +17,7 @@ func (l *loader) check(n *node, s *setting, path string) {
 	case list:
 		l.checkList(n, s, path)
 	case names:
-		l.checkNames(n, path)
+		l.checkNames(n, s, path)
 	case exprs:
 		l.checkExprs(n, s, path)
 	default:
@@ -138,12 +138,18 @@ func (l *loader) checkList(n *node, s *setting, path string) {
 	}
 }
 
-func (l *loader) checkNames(n *node, path string) {
+func (l *loader) checkNames(n *node, s *setting, path string) {
 	if n.kind != sequenceNode {
-		l.add(path, n.at, "is %s; it has to be a list of names, such as [model_minute]", n.describe())
+		l.add(path, n.at, "is %s; it has to be a list of names, such as %s", n.describe(), s.Example)
 		return
 	}
-	if len(n.items) == 0 {
+	switch {
+	case len(n.items) > 0:
+	case s.Required:
+		l.add(path, n.at, "is empty; name at least one")
+	case s.Note == "none":
+		l.add(path, n.at, "is empty; leave the key out, or name some")
+	default:
 		l.add(path, n.at, "is empty; leave the key out for all, or name some")
 	}
 	seen := map[string]bool{}

@@ -32,7 +32,8 @@ type Config struct {
 	// variables that look like settings and are none.
 	Warnings []string
 
-	root *node
+	root   *node
+	logged []**slog.Logger
 }
 
 // Loader reads configs. The zero Loader sees no environment variables and
@@ -87,6 +88,8 @@ type loader struct {
 	root     *node
 	problems []Problem
 	warnings []string
+	// logged are the loggers of what was made, set when there is one.
+	logged []**slog.Logger
 }
 
 // Parse reads a config from text; file is its name in messages. The error is
@@ -104,9 +107,10 @@ func (o Loader) Parse(file string, text []byte) (*Config, error) {
 	l.shape(root, declared, "")
 	l.applyEnvironment(root)
 	l.expand(root, "")
+	l.applyPreset(root)
 	l.check(root, declared, "")
 	v := view{n: root, s: declared}
-	c := &Config{File: file, Spec: l.spec(v), root: root}
+	c := &Config{File: file, Spec: l.spec(v), root: root, logged: l.logged}
 	c.LogLevel = logLevels[v.at("log").text("level")]
 	c.LogJSON = v.at("log").text("format") == "json"
 	if err := l.err(); err != nil {
@@ -121,6 +125,9 @@ func (o Loader) Parse(file string, text []byte) (*Config, error) {
 // too. What it finds wrong is an *Error with places in the file.
 func (c *Config) Build() (*pipeline.Pipeline, error) {
 	logTo(c.Spec.State.Store, c.Spec.Logger)
+	for _, log := range c.logged {
+		*log = c.Spec.Logger
+	}
 	p, err := pipeline.Build(c.Spec)
 	if err == nil {
 		return p, nil

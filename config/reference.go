@@ -85,7 +85,7 @@ func wrap(text string, width int) string {
 }
 
 func (r referenceWriter) setting(s *setting) {
-	if r.off < 0 && !s.Required && s.Default == "" && (s.Kind != section || s.parent == declared) {
+	if r.off < 0 && !s.Required && s.Default == "" && (s.Kind != section || s.parent == declared || s.Note != "") {
 		r.off = r.indent
 	}
 	head := r

@@ -13,6 +13,8 @@ const (
 
 // settings is the whole config, in the order of the reference.
 var settings = slices.Concat(
+	sourceSettings,
+	kafkaSource,
 	streamSettings,
 	querySettings,
 	sinkSettings,
@@ -23,11 +25,13 @@ var settings = slices.Concat(
 	processSettings,
 )
 
-// streamSettings say what is read, and how it becomes events in time.
-var streamSettings = []setting{
+// sourceSettings say what is read.
+var sourceSettings = []setting{
 	{Path: "name", Kind: text, Required: true, Since: first, Example: "llm-health",
 		Pattern: `^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`, PatternDoc: "up to 63 of a-z, 0-9 and -, not beginning or ending with -",
 		Doc: "Names the pipeline. It enters the ids of all results, so changing it changes them; a durable state belongs to one name."},
+	{Path: "preset", Kind: choice, Note: "none", Values: []string{"collector"}, Since: first, Example: "collector",
+		Doc: "Other defaults, for a known producer. collector: event.format auto, event.time {field: timestamp, format: rfc3339}, event.dedup {id: id, horizon: 1h}, watermark.max_out_of_orderness 20s and an allowed_lateness of 5m for every query."},
 	{Path: "workers", Kind: integer, Default: "0", Min: 0, Max: 1024, Since: first, Example: "2",
 		Doc: "How many goroutines decode and combine. 0: one for each CPU the process may use (GOMAXPROCS)."},
 
@@ -51,7 +55,10 @@ var streamSettings = []setting{
 		Doc: "The same seed gives the same traffic."},
 	{Path: "source.generate.events", Kind: integer, Default: "0", Min: 0, Max: math.MaxInt64, Since: first, Example: "100000",
 		Doc: "Stop after this many events. 0: never."},
+}
 
+// streamSettings say how records become events, in time.
+var streamSettings = []setting{
 	{Path: "event", Kind: section, Required: true, Since: first, Example: "{time: {field: timestamp, format: rfc3339}}",
 		Doc: "How records become events."},
 	{Path: "event.format", Kind: choice, Default: "json", Values: []string{"json", "cloudevents", "auto"}, Since: first, Example: "auto",
@@ -66,6 +73,12 @@ var streamSettings = []setting{
 		Doc: "Computed fields, name: expression. They are computed once per event and usable like any field, also in the fields after them."},
 	{Path: "event.fields.<name>", Kind: expr, Since: first, Example: "input_tokens + output_tokens",
 		Doc: "The expression of one computed field."},
+	{Path: "event.dedup", Kind: section, Note: "off", Since: first, Example: "{id: id, horizon: 1h}",
+		Doc: "Leave out events that repeat an earlier one of the same partition. They are counted, and do nothing else."},
+	{Path: "event.dedup.id", Kind: expr, Required: true, Since: first, Example: "id",
+		Doc: "The field or expression that repeated events have in common. An event without one is never a duplicate."},
+	{Path: "event.dedup.horizon", Kind: duration, Default: "1h", Min: 1, Max: century, Since: first, Example: "10m",
+		Doc: "For how long an id is remembered: until the watermark of its partition passes the event's time by that much. An event older than that is late for every query. Ids take about 80 bytes each."},
 	{Path: "event.on_error", Kind: choice, Default: "dead_letter", Values: []string{"dead_letter", "skip", "fail"}, Since: first, Example: "fail",
 		Doc: "What happens to a record that is no valid event: it goes to dead_letters, is only counted, or ends the pipeline."},
 	{Path: "event.max_record_bytes", Kind: size, Default: "1MiB", Min: 1, Max: 1 << 30, Since: first, Example: "64KiB",

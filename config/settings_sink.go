@@ -35,7 +35,7 @@ func sideOutput(path, what, doc string) []setting {
 
 // sinkKinds declares the kinds of sink below a path.
 func sinkKinds(path, what string) []setting {
-	return []setting{
+	return slices.Concat([]setting{
 		{Path: path + ".stdout", Kind: section, Since: first, Example: "{format: table}",
 			Doc: "Standard output."},
 		{Path: path + ".stdout.format", Kind: choice, Default: "table", Values: []string{"table", "json"}, Since: first, Example: "json",
@@ -48,5 +48,5 @@ func sinkKinds(path, what string) []setting {
 		{Path: path + ".file.on_existing", Kind: choice, Default: "append", Note: "append with state in memory, else refuse",
 			Values: []string{"append", "truncate", "refuse"}, Since: first, Example: "refuse",
 			Doc: "What to do when the file exists and is not empty. A durable state that knows the file goes on where it was, whatever is set here."},
-	}
+	}, kafkaSink(path, what), postgresSink(path, what))
 }

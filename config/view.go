@@ -60,6 +60,18 @@ func (v view) text(name string) string {
 	return s
 }
 
+// names are the texts of a list.
+func (v view) names(name string) []string {
+	var out []string
+	list := v.at(name)
+	for i := range list.items() {
+		if text, ok := list.n.items[i].value.(string); ok {
+			out = append(out, text)
+		}
+	}
+	return out
+}
+
 func (v view) flag(name string) bool {
 	b, _ := v.at(name).value().(bool)
 	return b

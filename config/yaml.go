@@ -187,12 +187,31 @@ func (l *loader) convert(n ast.Node, path string) *node {
 	case *ast.SequenceNode:
 		out := &node{kind: sequenceNode, at: tokenPlace(n.Start), flow: n.IsFlowStyle}
 		for i, v := range n.Values {
+			if item := joined(v); item != nil && n.IsFlowStyle {
+				out.items = append(out.items, item)
+				continue
+			}
 			out.items = append(out.items, l.convert(v, join(path, fmt.Sprint(i))))
 		}
 		return out
 	default:
 		return l.convertScalar(n, path)
 	}
+}
+
+// joined is an item such as host:9092 of a list inside braces, which the library
+// takes for a mapping: in YAML a colon without a blank behind it is text.
+func joined(n ast.Node) *node {
+	m, ok := n.(*ast.MappingNode)
+	if !ok || m.IsFlowStyle || len(m.Values) != 1 {
+		return nil
+	}
+	v := m.Values[0]
+	key, value := v.Key.GetToken(), v.Value.GetToken()
+	if key.Type != token.StringType || v.Start == nil || value.Position.Offset != v.Start.Position.Offset+1 {
+		return nil
+	}
+	return &node{kind: scalarNode, at: tokenPlace(key), text: key.Value + ":" + value.Value, flow: true}
 }
 
 func (l *loader) convertEntry(out *node, v *ast.MappingValueNode, path string) {

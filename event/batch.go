@@ -19,6 +19,9 @@ type Field struct {
 	Text bool
 	// Numeric says that Num is read.
 	Numeric bool
+	// Attribute says that the field is not in the event but beside it, as the
+	// source hands it over.
+	Attribute bool
 }
 
 // Schema lists the columns of a batch, in order. Computed columns follow the

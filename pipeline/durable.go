@@ -13,6 +13,7 @@ import (
 	"github.com/llm-optimizer/processor/internal/epoch"
 	"github.com/llm-optimizer/processor/internal/failpoint"
 	"github.com/llm-optimizer/processor/result"
+	"github.com/llm-optimizer/processor/source"
 	"github.com/llm-optimizer/processor/state"
 )
 
@@ -24,6 +25,8 @@ type durable struct {
 	log  *slog.Logger
 	db   state.Backend
 	out  *delivery.Delivery
+	// source wants to know what is durable; nil if it does not.
+	source source.Acknowledger
 
 	// header is nil once it is written.
 	header      *epoch.Header
@@ -40,9 +43,12 @@ type durable struct {
 	meta   state.Batch // scratch of apply
 	blocks epoch.Encoder
 
+	// dropSeen says that the ids in the state are of another deduplication.
+	dropSeen bool
+
 	newest  atomic.Uint64
 	workers sync.WaitGroup
-	stop    chan struct{}
+	stop    context.CancelFunc // of the workers; nil before watch
 }
 
 // commit makes an epoch durable and lets its rows go to the sinks.
@@ -51,7 +57,7 @@ func (d *durable) commit(ctx context.Context, cut *engine.Cut) error {
 		return err
 	}
 	c := d.next(cut.Time, cut.Watermark)
-	c.Partitions, c.Gone = cut.Partitions, cut.Gone
+	c.Partitions, c.Gone, c.Seen = cut.Partitions, cut.Gone, cut.Seen
 	for q := range cut.Counts {
 		n := d.base[q]
 		n.Add(cut.Counts[q])
@@ -62,10 +68,23 @@ func (d *durable) commit(ctx context.Context, cut *engine.Cut) error {
 		return err
 	}
 	d.out.Committed(c.Record.Number, rows, bytes)
+	d.acknowledge(c.Partitions)
 	if d.log.Enabled(ctx, slog.LevelDebug) {
 		d.tell(cut, bytes)
 	}
 	return nil
+}
+
+// acknowledge tells the source what is durable, if it wants to know.
+func (d *durable) acknowledge(parts []epoch.Partition) {
+	if d.source == nil || len(parts) == 0 {
+		return
+	}
+	saved := make([]source.Saved, len(parts))
+	for i, p := range parts {
+		saved[i] = source.Saved{Origin: p.Origin, Position: p.Position, Token: p.Token}
+	}
+	d.source.Acknowledge(saved)
 }
 
 // tell logs what an epoch has cost.
@@ -147,7 +166,7 @@ func (d *durable) begin(ctx context.Context) error {
 	for _, q := range d.decision.DropQueries {
 		c.DropQueries = append(c.DropQueries, q.Hash)
 	}
-	c.GonePlaces = d.decision.DropPlaces
+	c.GonePlaces, c.DropSeen = d.decision.DropPlaces, d.dropSeen
 	if err := d.apply(ctx, c); err != nil {
 		return err
 	}
@@ -170,13 +189,13 @@ func (d *durable) recordPlaces(ctx context.Context) error {
 // watch ends the run when the backend fails between calls, and makes
 // checkpoints on schedule, until close.
 func (d *durable) watch(ctx context.Context, fail func(error)) {
-	d.stop = make(chan struct{})
+	ctx, d.stop = context.WithCancel(ctx)
 	if w, ok := d.db.(state.Watched); ok {
 		d.workers.Go(func() {
 			select {
 			case <-w.Failed():
 				fail(fmt.Errorf("the state in %s has failed: %w", d.spec.Store, w.Err()))
-			case <-d.stop:
+			case <-ctx.Done():
 			}
 		})
 	}
@@ -190,17 +209,13 @@ func (d *durable) watch(ctx context.Context, fail func(error)) {
 func (d *durable) checkpoints(ctx context.Context, cp state.Checkpointer) {
 	t := time.NewTicker(d.spec.CheckpointEvery)
 	defer t.Stop()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	for {
 		select {
-		case <-d.stop:
-			return
 		case <-ctx.Done():
 			return
 		case <-t.C:
 		}
-		if err := Checkpoint(ctx, d.spec.Store, cp, time.Now(), d.spec.Retain); err != nil {
+		if err := Checkpoint(ctx, d.spec.Store, cp, time.Now(), d.spec.Retain); err != nil && ctx.Err() == nil {
 			d.log.Error("cannot make a checkpoint", "state", d.spec.Store.String(), "err", err)
 		}
 	}
@@ -229,7 +244,7 @@ func Checkpoint(ctx context.Context, store state.Store, cp state.Checkpointer, n
 	return nil
 }
 
-// checkpointName is a name after all that there are.
+// checkpointName is a name that none has.
 func checkpointName(taken []string, now time.Time) string {
 	name := now.UTC().Format("20060102-150405")
 	unique := name
@@ -248,7 +263,7 @@ func checkpointName(taken []string, now time.Time) string {
 // close ends what watch began and closes the store.
 func (d *durable) close() error {
 	if d.stop != nil {
-		close(d.stop)
+		d.stop()
 	}
 	d.workers.Wait()
 	if err := d.db.Close(); err != nil {

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +16,6 @@ import (
 	"github.com/llm-optimizer/processor/internal/expr"
 	"github.com/llm-optimizer/processor/internal/failpoint"
 	"github.com/llm-optimizer/processor/result"
-	"github.com/llm-optimizer/processor/sink"
 	"github.com/llm-optimizer/processor/source"
 )
 
@@ -49,17 +47,22 @@ func (p *Pipeline) Run(ctx context.Context) (Summary, error) {
 	drain.Go(func() { p.boundDrain(ctx, hard, cancel) })
 	defer drain.Wait()
 	defer cancel(nil)
-	out := delivery.New(p.lanes(), func(err error) { cancel(err) })
+	out := delivery.New(p.lanes, func(err error) { cancel(err) })
 	x := &execution{p: p, log: log, out: out, hard: hard, cancel: cancel}
 	err := x.begin(ctx)
 	if err == nil {
 		err = x.run(ctx)
 	}
+	stopped := x.runner == nil && ctx.Err() != nil && errors.Is(err, ctx.Err())
+	if stopped {
+		log.Info("stopped before it began to read", "while", err)
+		err = nil
+	}
 	if x.state != nil {
 		err = errors.Join(err, x.state.close())
 	}
 	if x.runner == nil {
-		return Summary{}, err
+		return Summary{Watermark: event.MinTime, Interrupted: stopped}, err
 	}
 	return x.summary(ctx), err
 }
@@ -140,12 +143,13 @@ func (x *execution) run(ctx context.Context) error {
 		t := time.AfterFunc(x.p.spec.ShutdownTimeout, func() { x.cancel(err) })
 		defer t.Stop()
 	}
-	if cerr := x.out.Close(x.hard); err == nil || errors.Is(err, context.Canceled) {
-		err = errors.Join(err, cerr)
+	cerr := x.out.Close(x.hard)
+	// A sink that has failed meanwhile comes before what other sinks make of
+	// that when they are closed.
+	if cause := context.Cause(x.hard); cause != nil && !errors.Is(err, cause) {
+		err = errors.Join(err, cause)
 	}
-	if cause := context.Cause(x.hard); cause != nil && err == nil {
-		err = cause
-	}
+	err = errors.Join(err, cerr)
 	if x.state != nil && err == nil {
 		err = x.state.recordPlaces(x.hard)
 	}
@@ -184,24 +188,6 @@ func (p *Pipeline) boundDrain(ctx, hard context.Context, cancel context.CancelCa
 	}
 }
 
-// lanes are the sinks in the order in which they are opened.
-func (p *Pipeline) lanes() []delivery.Lane {
-	var lanes []delivery.Lane
-	for _, c := range p.spec.Sinks {
-		lanes = append(lanes, delivery.Lane{Kind: delivery.Results, Config: c})
-	}
-	side := func(k delivery.Kind, c *sink.Config, name string) {
-		if c != nil {
-			l := delivery.Lane{Kind: k, Config: *c}
-			l.Name = cmp.Or(l.Name, name)
-			lanes = append(lanes, l)
-		}
-	}
-	side(delivery.Late, p.spec.LateEvents, "late_events")
-	side(delivery.Dead, p.spec.DeadLetters, "dead_letters")
-	return lanes
-}
-
 func (p *Pipeline) newRunner(out *delivery.Delivery, epochs *engine.Epochs) (*engine.Runner, error) {
 	s := &p.spec
 	timePath, err := fieldPath(s.Event.TimeField)
@@ -209,7 +195,7 @@ func (p *Pipeline) newRunner(out *delivery.Delivery, epochs *engine.Epochs) (*en
 		return nil, err
 	}
 	opt := decode.Options{
-		Format: string(s.Event.Format), TimePath: timePath, TimeFormat: string(s.Event.TimeFormat),
+		Format: string(s.Event.Format), TimePath: timePath, TimeAttribute: p.timeAttribute, TimeFormat: string(s.Event.TimeFormat),
 		MaxRecordBytes: s.Event.MaxRecordBytes,
 	}
 	if s.Source.Traits().Live {
@@ -227,10 +213,10 @@ func (p *Pipeline) newRunner(out *delivery.Delivery, epochs *engine.Epochs) (*en
 	w := s.Watermark
 	return engine.New(engine.Config{
 		Plan: p.plan, Source: s.Source, Decoder: dec, Operators: ops, Workers: s.Workers,
-		Bound: w.MaxOutOfOrderness, EveryEvent: w.Emit == EveryEvent, Interval: w.Interval,
+		Since: s.Source.Traits().Since, Bound: w.MaxOutOfOrderness, EveryEvent: w.Emit == EveryEvent, Interval: w.Interval,
 		IdleTimeout: w.IdleTimeout, CloseWhenIdle: w.WhenIdle == Close, MaxDrift: w.MaxDrift,
 		Limits: engine.Limits{Keys: s.Limits.Keys, Windows: s.Limits.Windows, Memory: s.Limits.Memory, Stop: s.Limits.OnExceed == Stop},
-		OnDead: p.onDead, Screen: p.screen, NewBatch: out.Batch, Recycle: out.Empty, Emit: out.Send, Epochs: epochs,
+		OnDead: p.onDead, OnNullKey: p.onNullKey, Screen: p.screen, NewBatch: out.Batch, Recycle: out.Empty, Emit: out.Send, Epochs: epochs,
 	}), nil
 }
 
@@ -265,6 +251,12 @@ func (p *Pipeline) onDead(dead []result.DeadLetter) ([]result.DeadLetter, error)
 		return nil, nil
 	}
 	return dead, nil
+}
+
+// onNullKey warns of a key that says nothing.
+func (p *Pipeline) onNullKey(query int, n engine.Nulls) {
+	p.run.sampler.log.Warn("a field of the key is null for most events: they are all one group; is it the right field? coalesce(a, b) takes the first that is there",
+		"query", p.plan.Queries[query].Info.Name, "field", n.Field, "events", n.Rows, "null", n.Nulls)
 }
 
 // screen samples late events that no sink wants, and takes them out.
@@ -306,9 +298,12 @@ func (p *Pipeline) Progress() Summary {
 		if state != nil {
 			c.Add(state.base[i])
 		}
+		for _, n := range r.Nulls(i) {
+			s.Nulls = append(s.Nulls, Nulls{Query: q.Info.Name, Field: n.Field, Key: n.Key, Rows: n.Rows, Nulls: n.Nulls})
+		}
 		s.Queries = append(s.Queries, Ledger{
 			Query: q.Info.Name, Read: c.Read, InWindows: c.InWindows, Late: c.Late, Dead: c.Dead,
-			Filtered: c.Filtered, Unwindowed: c.Unwindowed, Overflow: c.Overflow, Results: c.Results,
+			Filtered: c.Filtered, Unwindowed: c.Unwindowed, Duplicate: c.Duplicate, Overflow: c.Overflow, Results: c.Results,
 		})
 		s.Late += c.Late
 		s.Results += c.Results

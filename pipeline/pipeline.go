@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/llm-optimizer/processor/event"
+	"github.com/llm-optimizer/processor/internal/delivery"
 	"github.com/llm-optimizer/processor/internal/engine"
 	"github.com/llm-optimizer/processor/internal/plan"
 	"github.com/llm-optimizer/processor/sink"
@@ -38,10 +39,13 @@ func (p Problem) Error() string {
 
 // Pipeline is a validated pipeline, ready to run once.
 type Pipeline struct {
-	spec   Spec
-	plan   *plan.Plan
-	runner *engine.Runner
-	run    run
+	spec Spec
+	plan *plan.Plan
+	// timeAttribute is decode.Options.TimeAttribute.
+	timeAttribute int
+	lanes         []delivery.Lane
+	runner        *engine.Runner
+	run           run
 }
 
 // Build validates the whole spec and plans it. The error joins a Problem for
@@ -56,7 +60,7 @@ func Build(spec Spec) (*Pipeline, error) {
 	if len(v.problems) > 0 {
 		return nil, errors.Join(v.problems...)
 	}
-	built := &Pipeline{spec: spec, plan: p}
+	built := &Pipeline{spec: spec, plan: p, timeAttribute: v.timeAttribute, lanes: makeLanes(&spec)}
 	if _, err := built.bindOperators(); err != nil {
 		return nil, errors.Join(err)
 	}
@@ -81,7 +85,10 @@ func Problems(err error) []Problem {
 }
 
 // validator collects everything that is wrong with a spec.
-type validator struct{ problems []error }
+type validator struct {
+	problems      []error
+	timeAttribute int
+}
 
 func (v *validator) add(path, format string, args ...any) {
 	v.problems = append(v.problems, Problem{Path: path, Message: fmt.Sprintf(format, args...)})
@@ -161,6 +168,11 @@ func (v *validator) checkEvent(e *EventSpec) {
 	}
 	if e.MaxFuture < 0 {
 		v.add("event.max_future", "must not be negative: 0 is off")
+	}
+	if d := e.Dedup; d.ID != "" && d.Horizon <= 0 {
+		v.add("event.dedup.horizon", "must be positive: it says for how long an id is remembered")
+	} else if d.ID == "" && d.Horizon != 0 {
+		v.add("event.dedup.id", "name the field that repeated events have in common")
 	}
 	seen := map[string]bool{}
 	for _, f := range e.Fields {
@@ -257,7 +269,10 @@ func (v *validator) plan(s *Spec) *plan.Plan {
 		v.add("queries", "no query is given")
 	}
 	names := map[string]bool{}
-	in := plan.Input{Pipeline: s.Name, Time: s.Event.TimeField + " " + string(s.Event.TimeFormat), Queries: s.Queries, Reads: v.operatorPaths(s)}
+	in := plan.Input{
+		Pipeline: s.Name, Time: s.Event.TimeField + " " + string(s.Event.TimeFormat), Queries: s.Queries, Reads: v.operatorPaths(s),
+		DedupID: s.Event.Dedup.ID, DedupHorizon: int64(s.Event.Dedup.Horizon),
+	}
 	found := len(v.problems)
 	for i := range s.Queries {
 		q := &s.Queries[i]
@@ -279,6 +294,10 @@ func (v *validator) plan(s *Spec) *plan.Plan {
 	p, problems := plan.Build(in)
 	for _, pr := range problems {
 		v.problems = append(v.problems, Problem{Path: pr.Path, Column: pr.Column, Message: pr.Message})
+	}
+	if p != nil {
+		v.bindAttributes(s, p)
+		v.describe(s, p)
 	}
 	return p
 }

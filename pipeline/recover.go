@@ -15,6 +15,7 @@ import (
 	"github.com/llm-optimizer/processor/internal/epoch"
 	"github.com/llm-optimizer/processor/internal/failpoint"
 	"github.com/llm-optimizer/processor/result"
+	"github.com/llm-optimizer/processor/source"
 	"github.com/llm-optimizer/processor/state"
 )
 
@@ -47,7 +48,7 @@ func (r *recovery) recover(ctx context.Context) (*durable, *engine.Runner, error
 			return nil, nil, err
 		case again.aside:
 			fresh = false
-			err = r.moveAside(ctx)
+			err = r.moveAside(ctx, again.lost)
 		default:
 			err = r.restore(ctx, again)
 		}
@@ -61,6 +62,7 @@ func (r *recovery) recover(ctx context.Context) (*durable, *engine.Runner, error
 // must not be open then.
 type retry struct {
 	aside      bool
+	lost       []epoch.Behind // rows in what goes aside
 	checkpoint string
 	cause      error
 }
@@ -71,13 +73,15 @@ func (r retry) Error() string { return "the store has to be changed first" }
 func (r *recovery) attempt(ctx context.Context, fresh bool) (*durable, *engine.Runner, error) {
 	spec := &r.p.spec.State
 	d := &durable{spec: spec, log: r.log, out: r.out}
+	d.source, _ = r.p.spec.Source.(source.Acknowledger)
 	facts, err := r.facts(ctx, fresh)
 	if err != nil {
 		return nil, nil, err
 	}
-	d.db, facts.Err = spec.Store.Open(ctx)
-	if facts.Err == nil {
+	db, err := spec.Store.Open(ctx)
+	if facts.Err = err; err == nil {
 		failpoint.At("recover/opened")
+		d.db = db
 		d.snapshot, facts.Err = epoch.Load(ctx, d.db)
 		facts.Snapshot = d.snapshot
 	}
@@ -105,8 +109,8 @@ func (r *recovery) facts(ctx context.Context, fresh bool) (*epoch.Facts, error) 
 	s := &r.p.spec
 	f := &epoch.Facts{
 		Store: s.State.Store.String(), Pipeline: s.Name, MaxOutOfOrderness: int64(s.Watermark.MaxOutOfOrderness),
-		Fresh: fresh, Redeliver: s.State.Redeliver, RestoreCorrupt: s.State.OnCorruption == RestoreOnCorruption,
-		DropSinks: s.State.DropSinks,
+		Fresh: fresh, RestoreCorrupt: s.State.OnCorruption == RestoreOnCorruption,
+		DropSinks: s.State.DropSinks, Since: s.since(),
 	}
 	names, err := s.State.Store.Checkpoints(ctx)
 	if err != nil && !errors.Is(err, state.ErrNotFound) {
@@ -116,7 +120,7 @@ func (r *recovery) facts(ctx context.Context, fresh bool) (*epoch.Facts, error) 
 	for _, q := range r.p.plan.Queries {
 		f.Queries = append(f.Queries, epoch.Query{Name: q.Info.Name, Hash: q.StateHash})
 	}
-	for _, l := range r.p.lanes() {
+	for _, l := range r.p.lanes {
 		f.Sinks = append(f.Sinks, l.Name)
 	}
 	return f, nil
@@ -133,7 +137,7 @@ func (r *recovery) act(d *durable, decision epoch.Decision, cause error) error {
 		return retry{checkpoint: decision.Checkpoint, cause: cause}
 	case epoch.Start:
 		if decision.MoveAside {
-			return retry{aside: true}
+			return retry{aside: true, lost: decision.Lost}
 		}
 		d.header = &epoch.Header{Pipeline: r.p.spec.Name, Created: time.Now()}
 		if _, err := rand.Read(d.header.Incarnation[:]); err != nil {
@@ -171,6 +175,9 @@ func (r *recovery) load(ctx context.Context, d *durable) (*engine.Runner, error)
 	if err := loadWindows(ctx, d, runner.Restore()); err != nil {
 		return nil, err
 	}
+	if err := r.loadSeen(ctx, d, runner); err != nil {
+		return nil, err
+	}
 	failpoint.At("recover/loaded")
 	d.pending, err = pendingRows(ctx, d.db, d.record.Number)
 	return runner, err
@@ -194,14 +201,39 @@ func loadWindows(ctx context.Context, d *durable, to *engine.Restoring) (err err
 	return nil
 }
 
-func (r *recovery) moveAside(ctx context.Context) error {
+// loadSeen puts back the ids that tell duplicates.
+func (r *recovery) loadSeen(ctx context.Context, d *durable, to *engine.Runner) error {
+	dedup := r.p.plan.Dedup
+	err := epoch.LoadSeen(ctx, d.db, func(partition uint32, definition uint64, ids []epoch.Seen) error {
+		if dedup == nil || definition != dedup.Definition {
+			d.dropSeen = true
+			return nil
+		}
+		to.RestoreSeen(partition, ids)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("loading the ids that tell duplicates: %w", err)
+	}
+	return nil
+}
+
+func (r *recovery) moveAside(ctx context.Context, lost []epoch.Behind) error {
 	store := r.p.spec.State.Store
 	aside, err := store.Reset(ctx)
 	if err != nil {
 		return fmt.Errorf("moving the old state aside: %w", err)
 	}
 	r.log.Info("moved the old state aside", "state", store.String(), "to", aside)
+	r.giveUp(lost)
 	return nil
+}
+
+// giveUp says which sinks will not get rows that were meant for them.
+func (r *recovery) giveUp(lost []epoch.Behind) {
+	for _, b := range lost {
+		r.log.Warn("rows are given up", "what", b.String())
+	}
 }
 
 func (r *recovery) restore(ctx context.Context, what retry) error {
@@ -238,9 +270,10 @@ func (r *recovery) report(d *durable, runner *engine.Runner) {
 	for _, q := range d.decision.DropQueries {
 		r.log.Warn("the windows of a query are dropped: it is not configured like that any more", "query", q.Name)
 	}
-	for _, b := range d.decision.Lost {
-		r.log.Warn("rows are given up", "what", b.String())
+	if d.dropSeen {
+		r.log.Warn("event.dedup has changed: events that were read before are not recognised as duplicates")
 	}
+	r.giveUp(d.decision.Lost)
 }
 
 // pendingRows lists the epochs whose rows the outbox has, and checks them.
@@ -266,14 +299,25 @@ func (d *durable) outbox(s *Spec) delivery.Outbox {
 	}
 }
 
-// read gives the rows of an epoch out of the outbox to fn.
+// read gives the rows of an epoch out of the outbox to fn. It takes block by
+// block and no scan: fn waits for a sink, and an open scan keeps the store from
+// being closed and what is deleted from being dropped.
 func (d *durable) read(ctx context.Context, n uint64, fn func(*result.Batch) error) error {
 	var dec epoch.Decoder
 	var b result.Batch
-	return epoch.Outbox(ctx, d.db, n, n+1, func(_ uint64, _ uint32, payload []byte) error {
+	for seq := uint32(0); ; seq++ {
+		payload, err := epoch.Block(ctx, d.db, n, seq)
+		if errors.Is(err, state.ErrNotFound) && seq > 0 {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("reading the rows of epoch %d from %s: %w", n, d.spec.Store, err)
+		}
 		if err := dec.DecodeBlock(payload, &b); err != nil {
+			return fmt.Errorf("reading the rows of epoch %d from %s: %w", n, d.spec.Store, err)
+		}
+		if err := fn(&b); err != nil {
 			return err
 		}
-		return fn(&b)
-	})
+	}
 }

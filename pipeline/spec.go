@@ -72,13 +72,26 @@ type EventSpec struct {
 	TimeFormat event.TimeFormat
 	// Fields are computed once per event and usable like any field, also by
 	// the fields after them.
-	Fields  []Field
+	Fields []Field
+	// Dedup leaves out events that repeat an earlier one of their partition.
+	Dedup   Dedup
 	OnError OnError
 	// MaxRecordBytes is the size of the largest record; the default is 1 MiB.
 	MaxRecordBytes int
 	// MaxFuture refuses events that far beyond the wall clock, for live
 	// sources. The default is 1 h; 0 is off.
 	MaxFuture time.Duration
+}
+
+// Dedup says how repeated events are known. It runs before the queries; an
+// event without an id is never a duplicate.
+type Dedup struct {
+	// ID is the field or expression that events are known by; empty is off.
+	ID string
+	// Horizon is for how long an id is kept: until the watermark of its
+	// partition passes the event's time by that much. An event older than that
+	// is late for every query.
+	Horizon time.Duration
 }
 
 // Field is a computed field.
@@ -207,4 +220,13 @@ func DefaultSpec() Spec {
 		},
 		ShutdownTimeout: 30 * time.Second,
 	}
+}
+
+// since is the event time up to which a new state has not seen everything,
+// event.MinTime if it will have.
+func (s *Spec) since() int64 {
+	if t := s.Source.Traits().Since; t != 0 {
+		return t - 1
+	}
+	return event.MinTime
 }

@@ -32,6 +32,10 @@ type Summary struct {
 	Epoch       uint64
 	// Queries has a ledger for each query, in their order.
 	Queries []Ledger
+	// Nulls says of each field that a query groups by or computes on how often
+	// it was null in this run. Producers such as the Collector write NaN as
+	// null.
+	Nulls []Nulls
 }
 
 // Ledger accounts for every event one query read: Read is the sum of
@@ -51,10 +55,20 @@ type Ledger struct {
 	Filtered int64
 	// Unwindowed fell into the gaps of sliding windows.
 	Unwindowed int64
-	// Duplicate is for deduplication.
+	// Duplicate had the id of an earlier event.
 	Duplicate int64
 	// Results counts firings.
 	Results int64
+}
+
+// Nulls is how often a field of a query was null, of the events that passed its
+// filter.
+type Nulls struct {
+	Query string
+	// Field is the field or expression; Key says that the query groups by it.
+	Field       string
+	Key         bool
+	Rows, Nulls int64
 }
 
 // Check returns an error when the ledger does not add up.

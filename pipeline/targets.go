@@ -31,7 +31,7 @@ func (v *validator) checkTarget(at string, s sink.Sink, targets map[string]strin
 
 // checkTargets refuses sinks that would write to what the source reads.
 func (p *Pipeline) checkTargets(parts []source.Partition) error {
-	for _, l := range p.lanes() {
+	for _, l := range p.lanes {
 		t := target(l.Sink)
 		if t == "" {
 			continue

@@ -35,7 +35,21 @@ func appendUint64(b []byte, v uint64) []byte {
 // AppendJSON appends the result as one JSON object, without a line end. With
 // meta the row also shows events, watermark and emitted_at.
 func (r *Result) AppendJSON(dst []byte, meta bool) []byte {
-	dst = append(dst, `{"id":"`...)
+	dst = r.appendHead(append(dst, '{'))
+	dst = append(dst, `,"values":`...)
+	dst = r.appendValues(dst)
+	if len(r.Sketches) > 0 {
+		dst = r.appendSketches(dst)
+	}
+	if meta {
+		dst = r.appendTail(dst)
+	}
+	return append(dst, '}')
+}
+
+// appendHead appends the members that say which firing this is.
+func (r *Result) appendHead(dst []byte) []byte {
+	dst = append(dst, `"id":"`...)
 	at := len(dst)
 	dst = r.WindowID(dst)
 	end := len(dst)
@@ -58,20 +72,17 @@ func (r *Result) AppendJSON(dst []byte, meta bool) []byte {
 	if r.Partial {
 		dst = append(dst, `,"partial":true`...)
 	}
-	dst = append(dst, `,"values":`...)
-	dst = r.appendValues(dst)
-	if len(r.Sketches) > 0 {
-		dst = r.appendSketches(dst)
-	}
-	if meta {
-		dst = append(dst, `,"events":`...)
-		dst = strconv.AppendInt(dst, r.Events, 10)
-		dst = append(dst, `,"watermark":`...)
-		dst = appendBound(dst, r.Watermark)
-		dst = append(dst, `,"emitted_at":`...)
-		dst = appendBound(dst, r.EmittedAt)
-	}
-	return append(dst, '}')
+	return dst
+}
+
+// appendTail appends the members of a row that meta asks for.
+func (r *Result) appendTail(dst []byte) []byte {
+	dst = append(dst, `,"events":`...)
+	dst = strconv.AppendInt(dst, r.Events, 10)
+	dst = append(dst, `,"watermark":`...)
+	dst = appendBound(dst, r.Watermark)
+	dst = append(dst, `,"emitted_at":`...)
+	return appendBound(dst, r.EmittedAt)
 }
 
 func (r *Result) appendValues(dst []byte) []byte {

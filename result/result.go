@@ -31,11 +31,25 @@ type Query struct {
 	Name   string
 	Keys   []string
 	Values []string
+	// Functions say what made the values, in the order of Values. They are nil
+	// where that is not known, for rows that an older version has stored.
+	Functions []Function
 	// Index is the query's number in its pipeline.
 	Index int
 	// Seed enters every window id: it is a hash of the pipeline's name, the
 	// query's name and its definition.
 	Seed uint64
+}
+
+// Function is what made a value.
+type Function struct {
+	// Name is the function as aggregate.Spec has it: count, sum, percentile, …
+	Name string
+	// Input is what it reads, and of which events. Functions with the same
+	// input have been given the same values.
+	Input string
+	// Param is the p of a percentile and the k of a top-k.
+	Param float64
 }
 
 // Result is one firing of a window and key. It is valid until the sink's

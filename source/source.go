@@ -6,6 +6,7 @@ package source
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/llm-optimizer/processor/event"
 )
@@ -38,6 +39,9 @@ type Traits struct {
 	// Once says that what was read is gone: partitions open at position 0
 	// only, so a later run cannot go on where this one stopped.
 	Once bool
+	// Since, if not 0, is the time in nanoseconds since 1970 before which the
+	// source does not read: windows that begin before it are partial.
+	Since int64
 }
 
 // Saved is what a durable state knows of a partition that was read before.
@@ -57,6 +61,24 @@ type Recognizer interface {
 	// new. Of saved, gone are those that will never be found again and may be
 	// forgotten. It is called before a partition is opened.
 	Recognize(ctx context.Context, parts []Partition, saved []Saved) (match, gone []int, err error)
+}
+
+// Attributer is a source whose records have more than their value. Events read
+// it as fields whose names begin with a dollar sign: $key, $header.tenant.
+type Attributer interface {
+	// Attribute reports whether records have the attribute with a path, such
+	// as ["$header", "tenant"]. It is called before Open, once for each that is
+	// read; from then on each chunk has a column for it, in Chunk.Attributes,
+	// in the order of the calls.
+	Attribute(path []string) bool
+}
+
+// Acknowledger is a source that wants to know what is durable, to show it to
+// others; the state stays the authority.
+type Acknowledger interface {
+	// Acknowledge is told the new positions after each epoch that has some. It
+	// must not wait: it keeps what it needs, and drops what is overtaken.
+	Acknowledge(saved []Saved)
 }
 
 // Partition is an ordered run of records. One goroutine calls Open, Read and
@@ -83,6 +105,15 @@ type Peeker interface {
 	Peek(ctx context.Context, c *Chunk) error
 }
 
+// Quieter is a partition that may be without records because of a slow or lost
+// connection. Others have nothing to read whenever Read waits.
+type Quieter interface {
+	// Quiet returns since when it is known that there is nothing to read
+	// beyond the last record that Read returned; the zero time if that is not
+	// known. Any goroutine may call it.
+	Quiet() time.Time
+}
+
 // Watcher is a source that reads files which appear while it runs.
 type Watcher interface {
 	// Watches reports whether a file at the path would become a partition.
@@ -99,6 +130,9 @@ type Chunk struct {
 	// Offsets the position of each.
 	Spans   []event.Ref
 	Offsets []int64
+	// Attributes are the columns that an Attributer was asked for. They are as
+	// long as Spans, which is not nil then; text lies in Data and is UTF-8.
+	Attributes []event.Column
 	// Offset is the position of Data[0], when the records are lines; a line's
 	// position is that plus where it begins.
 	Offset int64
@@ -116,6 +150,10 @@ type Chunk struct {
 // Reset empties the chunk and keeps its memory.
 func (c *Chunk) Reset() {
 	c.Data, c.Spans, c.Offsets = c.Data[:0], c.Spans[:0], c.Offsets[:0]
+	for i := range c.Attributes {
+		a := &c.Attributes[i]
+		a.Kind, a.Num, a.Str = a.Kind[:0], a.Num[:0], a.Str[:0]
+	}
 	c.Offset, c.Next, c.Token, c.Fill = 0, 0, nil, nil
 }
 

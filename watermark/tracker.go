@@ -26,6 +26,12 @@ type Tracker struct {
 	parts    []tracked
 	combined int64
 	started  bool
+	// free are the numbers of ended partitions, which new ones get: files come
+	// and go for months. past, if there is one, is the least watermark that an
+	// ended one has left whose number is another's now.
+	free    []int
+	past    int64
+	hasPast bool
 }
 
 type tracked struct {
@@ -36,22 +42,35 @@ type tracked struct {
 }
 
 // Add adds an active partition without a watermark and returns its number,
-// counting from 0.
+// which may have been that of an ended one.
 func (t *Tracker) Add() int {
 	return t.AddResumed(event.MinTime, Active)
 }
 
 // AddWaiting adds a partition whose first event will leave watermark w.
 func (t *Tracker) AddWaiting(w int64) int {
-	t.parts = append(t.parts, tracked{watermark: event.MinTime, promise: w, status: Waiting})
-	return len(t.parts) - 1
+	return t.place(tracked{watermark: event.MinTime, promise: w, status: Waiting})
 }
 
 // AddResumed adds a partition that goes on from watermark w, which it had in
 // an earlier run, as an Active or a Waiting one.
 func (t *Tracker) AddResumed(w int64, s Status) int {
-	t.parts = append(t.parts, tracked{watermark: w, promise: event.MinTime, status: s})
-	return len(t.parts) - 1
+	return t.place(tracked{watermark: w, promise: event.MinTime, status: s})
+}
+
+func (t *Tracker) place(p tracked) int {
+	last := len(t.free) - 1
+	if last < 0 {
+		t.parts = append(t.parts, p)
+		return len(t.parts) - 1
+	}
+	n := t.free[last]
+	t.free = t.free[:last]
+	if w := t.parts[n].watermark; w > event.MinTime && (!t.hasPast || w < t.past) {
+		t.past, t.hasPast = w, true
+	}
+	t.parts[n] = p
+	return n
 }
 
 // Resume sets the combined watermark to what it was in an earlier run.
@@ -101,11 +120,15 @@ func (t *Tracker) Activate(p int) int64 {
 	return part.watermark
 }
 
-// Retire makes a partition Idle or Ended. The combined watermark may rise. When
+// Retire makes a partition Idle or Ended; the number of one that has ended must
+// not be used any more. The combined watermark may rise. When
 // none counts any more and there never was a combined watermark, because one
 // that delivered nothing held it, it begins with the least of those that did
 // deliver: that is where the clock goes on from.
 func (t *Tracker) Retire(p int, s Status) {
+	if s == Ended && t.parts[p].status != Ended {
+		t.free = append(t.free, p)
+	}
 	t.parts[p].status = s
 	switch m := t.minimum(-1); {
 	case m != event.MaxTime:
@@ -118,6 +141,9 @@ func (t *Tracker) Retire(p int, s Status) {
 // delivered is the least watermark of the partitions that have one.
 func (t *Tracker) delivered() int64 {
 	m := event.MaxTime
+	if t.hasPast {
+		m = t.past
+	}
 	for _, p := range t.parts {
 		if p.watermark > event.MinTime {
 			m = min(m, p.watermark)

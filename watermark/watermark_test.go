@@ -112,11 +112,12 @@ func (m *model) begin() {
 	}
 }
 
-// both is a tracker and its model.
+// both is a tracker and its model. numbers are the tracker's, by the model's.
 type both struct {
 	*rapid.T
 	Tracker
 	model
+	numbers []int
 }
 
 // resume begins where an earlier run may have stopped, or at the beginning.
@@ -130,7 +131,7 @@ func (b *both) resume() {
 }
 
 func (b *both) addOne(w int64) {
-	n := len(b.wm)
+	n := -1
 	switch rapid.IntRange(0, 3).Draw(b.T, "how") {
 	case 0:
 		n = b.Add()
@@ -145,19 +146,26 @@ func (b *both) addOne(w int64) {
 		n = b.AddResumed(w, Waiting)
 		b.add(w, event.MinTime, Waiting)
 	}
-	if n != len(b.wm)-1 {
-		b.Fatalf("partition %d has the number %d", len(b.wm)-1, n)
+	for p, other := range b.numbers {
+		if other == n && b.status[p] != Ended {
+			b.Fatalf("partition %d has the number %d of partition %d", len(b.numbers), n, p)
+		}
 	}
+	b.numbers = append(b.numbers, n)
 }
 
 // step does one random thing to a partition.
 func (b *both) step(p int, w int64) {
+	n := b.numbers[p]
+	if b.status[p] == Ended {
+		return
+	}
 	switch rapid.IntRange(0, 4).Draw(b.T, "step") {
 	case 0, 1:
 		if b.status[p] != Active {
 			return
 		}
-		others := b.Advance(p, w)
+		others := b.Advance(n, w)
 		b.wm[p] = max(b.wm[p], w)
 		if low := b.least(p); others != low {
 			b.Fatalf("the others are at %d, want %d", others, low)
@@ -165,13 +173,13 @@ func (b *both) step(p int, w int64) {
 		b.model.raise()
 	case 2:
 		b.status[p] = rapid.SampledFrom([]Status{Idle, Ended}).Draw(b.T, "status")
-		b.Retire(p, b.status[p])
+		b.Retire(n, b.status[p])
 		b.model.raise()
 		if b.AllIdle() && b.model.combined == event.MinTime {
 			b.begin()
 		}
 	case 3:
-		from := b.Activate(p)
+		from := b.Activate(n)
 		b.status[p], b.wm[p] = Active, max(b.wm[p], b.model.combined)
 		if from != b.wm[p] {
 			b.Fatalf("goes on from %d, want %d", from, b.wm[p])
@@ -199,8 +207,8 @@ func TestTrackerIsTheMinimumOverThoseThatCount(t *testing.T) {
 			if b.Combined() != b.model.combined {
 				t.Fatalf("combined %d, want %d", b.Combined(), b.model.combined)
 			}
-			if b.Watermark(p) != b.counts(p) || b.Status(p) != b.status[p] {
-				t.Fatalf("partition %d is %v at %d, want %v at %d", p, b.Status(p), b.Watermark(p), b.status[p], b.counts(p))
+			if n := b.numbers[p]; b.status[p] != Ended && (b.Watermark(n) != b.counts(p) || b.Status(n) != b.status[p]) {
+				t.Fatalf("partition %d is %v at %d, want %v at %d", p, b.Status(n), b.Watermark(n), b.status[p], b.counts(p))
 			}
 		}
 	})
@@ -273,6 +281,36 @@ func TestSlowestSkipsWhatHoldsNobodyBack(t *testing.T) {
 	tr.Retire(ended, Ended)
 	if tr.Slowest() != 40 {
 		t.Errorf("the slowest is at %d, want 40", tr.Slowest())
+	}
+}
+
+// Files come and go for months: what is kept of them is as much as there are at
+// a time. What they delivered still counts where time has yet to begin.
+func TestEndedPartitionsMakeRoom(t *testing.T) {
+	var tr Tracker
+	silent := tr.Add() // holds the combined watermark
+	for i := range 1000 {
+		p := tr.Add()
+		tr.Advance(p, int64(100+i))
+		tr.Retire(p, Idle)
+		tr.Retire(p, Ended)
+		tr.Retire(p, Ended)
+	}
+	if len(tr.parts) != 2 {
+		t.Errorf("%d partitions are kept of 2 that there were at a time", len(tr.parts))
+	}
+	a, b := tr.Add(), tr.Add()
+	if a == b || a == silent || b == silent {
+		t.Fatalf("partitions %d, %d and %d share a number", silent, a, b)
+	}
+	for _, p := range []int{a, b, silent} {
+		if tr.Combined() != event.MinTime || tr.AllIdle() {
+			t.Fatalf("combined %d before all are done", tr.Combined())
+		}
+		tr.Retire(p, Ended)
+	}
+	if tr.Combined() != 100 || !tr.AllIdle() {
+		t.Errorf("time begins at %d, want 100", tr.Combined())
 	}
 }
 

@@ -26,6 +26,9 @@ type Options struct {
 	// a field of the schema too. In the format auto a CloudEvent without it
 	// falls back to its time attribute.
 	TimePath []string
+	// TimeAttribute is 1 + the place among Chunk.Attributes of the one that
+	// holds the event time, instead of TimePath; 0 is none.
+	TimeAttribute int
 	// TimeFormat is rfc3339, unix_s, unix_ms, unix_us or unix_ns. Unix times
 	// are numbers, or strings that hold one.
 	TimeFormat string
@@ -50,6 +53,8 @@ type Decoder struct {
 
 	root    *node
 	payload *node // nil in the format json
+	attrs   []int // the columns of attributes, in the order of Chunk.Attributes
+	given   []event.Column
 	loose   entry // stands for keys that are not remembered
 	serial  uint64
 
@@ -57,6 +62,7 @@ type Decoder struct {
 	date    dateCache
 	found   findings
 	limit   int64  // the latest allowed event time
+	span    int    // of the record, where the chunk has spans
 	base    uint32 // what turns an index of the view into the offset of a Ref
 	padded  []byte // the view of a record that had to be copied
 	scratch []byte // unescaped key names and times
@@ -96,18 +102,25 @@ func New(schema *event.Schema, opt Options) (*Decoder, error) {
 	if len(opt.TimePath) == 0 {
 		return nil, fmt.Errorf("the path of the event time is empty: name the field that holds it")
 	}
+	d := &Decoder{schema: schema, opt: opt, unit: unit}
 	for i, f := range schema.Fields {
 		if len(f.Path) == 0 {
 			return nil, fmt.Errorf("the path of field %d is empty: name the field to read", i)
 		}
+		if f.Attribute {
+			d.attrs = append(d.attrs, i)
+		}
 	}
-	d := &Decoder{schema: schema, opt: opt, unit: unit}
 	d.maxDepth = opt.MaxDepth
+	timePath := opt.TimePath
+	if opt.TimeAttribute > 0 {
+		timePath = nil
+	}
 	switch opt.Format {
 	case "json":
-		d.root = plainTree(schema, opt.TimePath)
+		d.root = plainTree(schema, timePath)
 	case "cloudevents", "auto":
-		d.root, d.payload = cloudTrees(schema, opt.TimePath, opt.Format == "auto")
+		d.root, d.payload = cloudTrees(schema, timePath, opt.Format == "auto")
 	default:
 		return nil, fmt.Errorf("unknown event format %q: use json, cloudevents or auto", opt.Format)
 	}
@@ -137,7 +150,9 @@ func (d *Decoder) Decode(c *source.Chunk, b *event.Batch) {
 	}
 	d.begin(b, d.schema)
 	if len(c.Spans) > 0 {
+		d.given = c.Attributes
 		for i, s := range c.Spans {
+			d.span = i
 			d.record(c.Data, int(s.Off), int(s.Off)+int(s.Len), c.Offsets[i])
 		}
 	} else {
@@ -190,6 +205,9 @@ func (d *Decoder) record(data []byte, start, end int, offset int64) {
 		d.bury(raw, offset, reason, text)
 		return
 	}
+	for i, col := range d.attrs {
+		d.copyAttribute(&d.given[i], col)
+	}
 	d.closeRow(d.found.time, raw, offset)
 }
 
@@ -234,6 +252,9 @@ func (d *Decoder) parse(b []byte) (reason, text string) {
 		if c := d.invalidColumn(); c >= 0 {
 			return "number", pathText(d.fields[c].Path) + " is a number beyond the range of a float64"
 		}
+	}
+	if d.opt.TimeAttribute > 0 {
+		d.readTimeAttribute(&d.given[d.opt.TimeAttribute-1])
 	}
 	if d.found.timeStatus != timeRead || d.found.time > d.limit {
 		return d.timeProblem()

@@ -49,8 +49,16 @@ func (d *Decoder) readDate(text []byte) (int64, timeStatus) {
 
 // readUnixText reads a unix time in a string.
 func (d *Decoder) readUnixText(text []byte) (int64, timeStatus) {
-	d.scratch = append(unescape(d.scratch[:0], text), make([]byte, padding)...)
-	lit := d.scratch[:len(d.scratch)-padding]
+	d.scratch = unescape(d.scratch[:0], text)
+	return d.readUnixLiteral()
+}
+
+// readUnixLiteral reads the unix time whose text is in scratch.
+func (d *Decoder) readUnixLiteral() (int64, timeStatus) {
+	n := len(d.scratch)
+	d.scratch = append(d.scratch, make([]byte, padding)...)
+	lit := d.scratch[:n]
+	defer func() { d.scratch = lit }()
 	var s scan
 	if s.skipNumber(d.scratch, 0) != len(lit) {
 		return 0, timeMalformed
@@ -67,7 +75,11 @@ func (d *Decoder) timeProblem() (reason, text string) {
 	if d.found.timeStatus == timeMissing {
 		return "no_time", field + " is missing or null, so the event has no time"
 	}
-	lit := string(excerpt(d.batch.Bytes(d.found.timeAt)))
+	at := d.batch.Bytes(d.found.timeAt)
+	if d.opt.TimeAttribute > 0 {
+		at = d.scratch
+	}
+	lit := string(excerpt(at))
 	switch d.found.timeStatus {
 	case timeMalformed:
 		return "time", fmt.Sprintf("%s is %s, which is no time in the format %s", field, lit, format)

@@ -72,10 +72,15 @@ func (n *node) blocked(serial uint64) bool { return n != nil && n.seen == serial
 func plainTree(s *event.Schema, timePath []string) *node {
 	root := &node{}
 	for i, f := range s.Fields {
+		if f.Attribute {
+			continue
+		}
 		n := root.at(f.Path...)
 		n.slots = append(n.slots, slot{col: i})
 	}
-	root.at(timePath...).marks |= markTime
+	if len(timePath) > 0 {
+		root.at(timePath...).marks |= markTime
+	}
 	return root
 }
 
@@ -84,12 +89,17 @@ func plainTree(s *event.Schema, timePath []string) *node {
 func cloudTrees(s *event.Schema, timePath []string, auto bool) (root, payload *node) {
 	root, payload = plainTree(s, timePath), &node{}
 	for i, f := range s.Fields {
+		if f.Attribute {
+			continue
+		}
 		n, guard := payloadPlace(root, payload, f.Path)
 		n.slots = append(n.slots, slot{col: i, guard: guard})
 	}
-	n, guard := payloadPlace(root, payload, timePath)
-	n.marks |= markTime
-	n.guard = guard
+	if len(timePath) > 0 {
+		n, guard := payloadPlace(root, payload, timePath)
+		n.marks |= markTime
+		n.guard = guard
+	}
 	if auto {
 		root.at("specversion").marks |= markSpec
 		if !slices.Equal(timePath, []string{"time"}) {

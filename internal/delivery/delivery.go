@@ -16,18 +16,19 @@ import (
 	"github.com/llm-optimizer/processor/sink"
 )
 
-// Kind says what a lane carries.
+// Kind is a set of the kinds of rows.
 type Kind uint8
 
-// The kinds of a lane.
+// The kinds of rows.
 const (
-	Results Kind = iota
+	Results Kind = 1 << iota
 	Late
 	Dead
 )
 
 // Lane is a sink and what it is given.
 type Lane struct {
+	// Kind are the kinds of rows that it carries.
 	Kind Kind
 	sink.Config
 }
@@ -47,6 +48,8 @@ type lane struct {
 	Lane
 	queue chan *shared
 	done  chan struct{} // closed when the lane's goroutine has ended
+	// broken says that the sink has refused a batch, which failed was told.
+	broken bool
 	// picked is scratch: the results of the lane's queries.
 	picked result.Batch
 	// index is the lane's number, follower its part in the book.
@@ -151,10 +154,10 @@ func (d *Delivery) Send(ctx context.Context, b *result.Batch) error {
 // wants reports whether a batch has rows for the lane.
 func (l *lane) wants(b *result.Batch) bool {
 	switch {
-	case l.Kind == Late:
-		return len(b.Late) > 0
-	case l.Kind == Dead:
-		return len(b.Dead) > 0
+	case l.Kind&Late != 0 && len(b.Late) > 0, l.Kind&Dead != 0 && len(b.Dead) > 0:
+		return true
+	case l.Kind&Results == 0:
+		return false
 	case len(l.Queries) == 0:
 		return len(b.Results) > 0
 	default:
@@ -225,21 +228,23 @@ func (l *lane) wait(ctx context.Context) bool {
 	}
 }
 
+// close closes the sink. What that says of one that is broken has been told,
+// and so has what has ended the context.
 func (l *lane) close(ctx context.Context) error {
-	if err := l.Sink.Close(ctx); err != nil {
-		return fmt.Errorf("closing sink %s: %w", l.Name, err)
+	err := l.Sink.Close(ctx)
+	if err == nil || l.broken || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("closing sink %s: %w", l.Name, err)
 }
 
 // run writes one lane's batches.
 func (d *Delivery) run(ctx context.Context, l *lane) {
 	defer close(l.done)
-	broken := false
 	for s := range l.queue {
-		if !broken {
+		if !l.broken {
 			if err := l.Sink.Write(ctx, l.pick(s.batch)); err != nil {
-				broken = true
+				l.broken = true
 				d.failed(fmt.Errorf("writing to sink %s: %w", l.Name, err))
 			}
 		}
@@ -251,11 +256,14 @@ func (d *Delivery) run(ctx context.Context, l *lane) {
 func (l *lane) pick(b *result.Batch) *result.Batch {
 	p := &l.picked
 	*p = result.Batch{}
-	switch {
-	case l.Kind == Late:
+	if l.Kind&Late != 0 {
 		p.Late = b.Late
-	case l.Kind == Dead:
+	}
+	if l.Kind&Dead != 0 {
 		p.Dead = b.Dead
+	}
+	switch {
+	case l.Kind&Results == 0:
 	case len(l.Queries) == 0:
 		p.Results = b.Results
 	default:

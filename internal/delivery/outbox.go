@@ -80,9 +80,18 @@ type follower struct {
 	skipped, quiet bool
 }
 
-// cachedRows is how many rows of committed epochs stay in memory for lanes
-// that are behind; what is beyond they read from state.
-const cachedRows = 1 << 16
+const (
+	// cachedRows is how many rows of committed epochs stay in memory for lanes
+	// that are behind; what is beyond they read from state.
+	cachedRows = 1 << 16
+	// roundBytes is about how much a lane that is behind writes before the sink
+	// confirms it: one that has a gigabyte to catch up with must make way for
+	// new rows as it goes, and not begin anew after a crash.
+	roundBytes = 8 << 20
+	// entryBytes is what an epoch of the outbox takes in memory, about, beside
+	// its rows: very many small ones count, too.
+	entryBytes = 128
+)
 
 // Resume makes the delivery follow an outbox. It comes after Open and before
 // Start; sinks are asked what they hold.
@@ -109,10 +118,11 @@ func (d *Delivery) Resume(ctx context.Context, o Outbox) error {
 			}
 			f.held = held
 		}
-		f.reached, f.moved = f.held, !known
+		f.reached, f.moved = f.held, !known || f.held != p.Epoch
 		f.behind, f.quiet = true, true // rows of the last run come first
 	}
 	d.book = b
+	d.trimLocked() // nobody else has the book yet
 	return nil
 }
 
@@ -235,7 +245,7 @@ func (d *Delivery) Room(ctx context.Context) error {
 
 func (b *book) bytes() (n int64) {
 	for _, e := range b.entries {
-		n += e.Bytes
+		n += e.Bytes + entryBytes
 	}
 	return n
 }
@@ -303,6 +313,7 @@ func (d *Delivery) follow(ctx context.Context, l *lane) {
 		err := d.writeRows(ctx, l, early, entries)
 		d.finish(l, entries, err == nil)
 		if err != nil {
+			l.broken = true
 			d.failed(fmt.Errorf("writing to sink %s: %w", l.Name, err))
 			d.abandon(l)
 			return
@@ -317,13 +328,7 @@ func (d *Delivery) nextRows(ctx context.Context, l *lane) ([]*shared, []*entry) 
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for ctx.Err() == nil {
-		var entries []*entry
-		for _, e := range b.entries {
-			if e.Epoch > f.reached {
-				e.readers++
-				entries = append(entries, e)
-			}
-		}
+		entries := b.after(f.reached)
 		early := f.early
 		f.early = nil
 		if len(early)+len(entries) > 0 {
@@ -335,6 +340,23 @@ func (d *Delivery) nextRows(ctx context.Context, l *lane) ([]*shared, []*entry) 
 		b.moved.Wait()
 	}
 	return nil, nil
+}
+
+// after takes the next entries after an epoch to read them.
+func (b *book) after(reached uint64) (entries []*entry) {
+	size := int64(0)
+	for _, e := range b.entries {
+		if e.Epoch <= reached {
+			continue
+		}
+		if size >= roundBytes {
+			break
+		}
+		size += e.Bytes
+		e.readers++
+		entries = append(entries, e)
+	}
+	return entries
 }
 
 // writeRows writes what is there and then has the sink confirm it.
@@ -417,17 +439,23 @@ func (d *Delivery) finish(l *lane, entries []*entry, ok bool) {
 			l.follower.reached = e.Epoch
 		}
 	}
-	least := l.follower.held
-	for _, other := range d.lanes {
-		least = min(least, other.follower.held)
+	d.trimLocked()
+	d.shedLocked()
+	b.moved.Broadcast()
+}
+
+// trimLocked drops the entries that all lanes hold.
+func (d *Delivery) trimLocked() {
+	b := d.book
+	least := b.Newest
+	for _, l := range d.lanes {
+		least = min(least, l.follower.held)
 	}
 	for len(b.entries) > 0 && b.entries[0].Epoch <= least {
 		d.dropLocked(b.entries[0])
 		b.entries[0] = nil
 		b.entries = b.entries[1:]
 	}
-	d.shedLocked()
-	b.moved.Broadcast()
 }
 
 // abandon gives back what a broken lane will not write.

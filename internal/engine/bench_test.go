@@ -138,6 +138,7 @@ func BenchmarkCombine(b *testing.B) {
 	}
 	perEvent(b, 1000, func(i int) {
 		batches[i%len(batches)].Retain(1)
+		x.comb.meet(batches[i%len(batches)], nil, nil, nil)
 		x.comb.add(batches[i%len(batches)])
 		if i%16 == 15 {
 			drop := &exchange.Flush{}
@@ -160,6 +161,7 @@ func BenchmarkMerge(b *testing.B) {
 	for i := range in {
 		x.prepare(b, &in[i], s)
 		s.Retain(2)
+		x.comb.meet(s, nil, nil, nil)
 		x.comb.add(s)
 	}
 	f := &exchange.Flush{}
@@ -181,6 +183,7 @@ func BenchmarkPipeline(b *testing.B) {
 			for i := range in { // warm up, then go on in time
 				x.prepare(b, &in[i], s)
 				s.Retain(2)
+				x.comb.meet(s, nil, nil, nil)
 				x.comb.add(s)
 				x.step(b)
 			}
@@ -195,6 +198,7 @@ func BenchmarkPipeline(b *testing.B) {
 					s.Time[j] += shift
 				}
 				s.Retain(2)
+				x.comb.meet(s, nil, nil, nil)
 				x.comb.add(s)
 				x.step(b)
 				x.comb.late = x.comb.late[:0]

@@ -19,6 +19,7 @@ import (
 type combiner struct {
 	shards  int
 	wm      watermark.Bounded
+	dedup   *dedup // nil without deduplication
 	queries []combineQuery
 	// held are, by shard, the batches whose rows cross alone.
 	held       [][]*exchange.Shared
@@ -75,15 +76,9 @@ func newCombiner(p *plan.Plan, bound watermark.Bounded, shards int, everyEvent b
 	return c
 }
 
-// add takes the next batch of the partition, and holds it for the shards that
-// get rows of it.
+// add takes the next batch of the partition, after meet, and holds it for the
+// shards that get rows of it.
 func (c *combiner) add(b *exchange.Shared) {
-	if cap(b.Met) < b.N {
-		b.Met = make([]int64, 2*b.N)
-	}
-	b.Met = b.Met[:b.N]
-	c.wm.Observe(b.Time[:b.N], b.Met)
-	b.After = c.wm.Current()
 	for i := range c.queries {
 		q := &c.queries[i]
 		sel := &b.Selections[i]
@@ -154,8 +149,7 @@ func (c *combiner) assign(q *combineQuery, sel *exchange.Selection, b *exchange.
 				unwindowed++
 			case met >= q.diesAt:
 				late++
-				c.late = append(c.late, lateEvent(q.plan, b, row, met))
-				c.sideBytes += len(c.late[len(c.late)-1].Event)
+				c.putOutLate(q.plan, b, row)
 			default:
 				s := keytab.Shard(sel.Hash[i], c.shards)
 				q.alone[s] = append(q.alone[s], int32(i))
@@ -178,12 +172,18 @@ func (c *combiner) assign(q *combineQuery, sel *exchange.Selection, b *exchange.
 		q.slots[s] = append(q.slots[s], p.Slots[n])
 		q.index[s] = append(q.index[s], row)
 	}
-	q.counts.Late += late
 	q.counts.Unwindowed += unwindowed
 	q.counts.InWindows += int64(len(sel.Index)) - late - unwindowed
 	if fold {
 		q.update(b)
 	}
+}
+
+// putOutLate puts a row out as late for a query.
+func (c *combiner) putOutLate(q *plan.Query, b *exchange.Shared, row int32) {
+	c.late = append(c.late, lateEvent(q, b, row, b.Met[row]))
+	c.sideBytes += len(c.late[len(c.late)-1].Event)
+	c.counts[q.Info.Index].Late++
 }
 
 // enter makes the pane of event time t the present one. In a gap between

@@ -43,6 +43,8 @@ type Cut struct {
 	// of those that will never be found again.
 	Partitions []epoch.Partition
 	Gone       []uint32
+	// Seen are the ids of events that were read since the last cut.
+	Seen []epoch.SeenIDs
 	// Counts are the ledgers since the run began.
 	Counts []epoch.Counts
 	// Changes are what became of windows, by shard. Commit may read them until
@@ -193,6 +195,10 @@ func (r *Runner) cut(hard context.Context) *Cut {
 	r.gone = nil
 	for _, p := range r.changed {
 		cut.Partitions = append(cut.Partitions, p.saved)
+		if p.combiner.dedup != nil {
+			cut.Seen = append(cut.Seen, p.seen)
+			p.seen.IDs = nil
+		}
 		p.changed = false
 		if failpoint.Planted(failpoint.ForgetWatermark) {
 			cut.Watermark, cut.Partitions[len(cut.Partitions)-1].Watermark = event.MinTime, event.MinTime
@@ -212,6 +218,11 @@ func (r *Runner) record(p *partition) {
 		return
 	}
 	p.saved.Position, p.saved.Token, p.saved.Watermark = p.read, p.token, p.combiner.wm.Current()
+	if d := p.combiner.dedup; d != nil {
+		ids := d.take(p.saved.ID)
+		ids.IDs = append(p.seen.IDs, ids.IDs...)
+		p.seen = ids
+	}
 	if !p.changed {
 		p.changed = true
 		r.changed = append(r.changed, p)

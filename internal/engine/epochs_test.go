@@ -12,6 +12,7 @@ import (
 	"github.com/llm-optimizer/processor/aggregate"
 	"github.com/llm-optimizer/processor/event"
 	"github.com/llm-optimizer/processor/internal/decode"
+	"github.com/llm-optimizer/processor/internal/epoch"
 	"github.com/llm-optimizer/processor/internal/exchange"
 	"github.com/llm-optimizer/processor/internal/plan"
 	"github.com/llm-optimizer/processor/query"
@@ -56,6 +57,7 @@ func feedEvents(t *testing.T, k *kept, p *plan.Plan, at int, keys ...string) {
 	t.Helper()
 	b := events(t, p, at, keys...)
 	b.Retain(1)
+	k.comb.meet(b, make([]epoch.Counts, len(b.Selections)), nil, nil)
 	k.comb.add(b)
 	f := &exchange.Flush{Others: event.MaxTime, Combined: k.comb.wm.Current()}
 	k.comb.take(0, f)

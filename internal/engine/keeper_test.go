@@ -50,6 +50,7 @@ func newKept(p *plan.Plan, st start) *kept {
 // feed takes a batch through the shard.
 func (k *kept) feed(t rapid.TB, b *exchange.Shared) {
 	b.Retain(1)
+	k.comb.meet(b, make([]epoch.Counts, len(b.Selections)), nil, nil)
 	k.comb.add(b)
 	f := &exchange.Flush{Others: event.MaxTime, Combined: k.comb.wm.Current()}
 	k.comb.take(0, f)

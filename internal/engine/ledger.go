@@ -9,7 +9,7 @@ import (
 // ledger accounts for every event a query has read. One goroutine at a time
 // writes it; others may look.
 type ledger struct {
-	read, inWindows, late, dead, filtered, unwindowed, overflow, results atomic.Int64
+	read, inWindows, late, dead, filtered, unwindowed, duplicate, overflow, results atomic.Int64
 }
 
 // add adds what has been counted elsewhere.
@@ -20,6 +20,7 @@ func (l *ledger) add(c *epoch.Counts) {
 	l.dead.Add(c.Dead)
 	l.filtered.Add(c.Filtered)
 	l.unwindowed.Add(c.Unwindowed)
+	l.duplicate.Add(c.Duplicate)
 	l.overflow.Add(c.Overflow)
 	l.results.Add(c.Results)
 }
@@ -28,7 +29,7 @@ func (l *ledger) add(c *epoch.Counts) {
 func (l *ledger) counts() epoch.Counts {
 	return epoch.Counts{
 		Read: l.read.Load(), InWindows: l.inWindows.Load(), Late: l.late.Load(), Dead: l.dead.Load(),
-		Filtered: l.filtered.Load(), Unwindowed: l.unwindowed.Load(), Overflow: l.overflow.Load(), Results: l.results.Load(),
+		Filtered: l.filtered.Load(), Unwindowed: l.unwindowed.Load(), Duplicate: l.duplicate.Load(), Overflow: l.overflow.Load(), Results: l.results.Load(),
 	}
 }
 

@@ -40,6 +40,7 @@ type partition struct {
 	// saved is the same as of the last flush: what an epoch records. Guarded
 	// by the runner's mu, as is changed: it differs from the last epoch's.
 	saved   epoch.Partition
+	seen    epoch.SeenIDs
 	changed bool
 }
 
@@ -52,8 +53,20 @@ type work struct {
 	chunk source.Chunk
 	batch *exchange.Shared
 	dead  []result.DeadLetter
+	// refused are the rows behind those of dead that queries refused.
+	refused []refusal
 	// counts is the chunk's ledger, by query.
 	counts []epoch.Counts
+	// passed is by query how many rows passed its filter, nulls how many of
+	// them had null in each field that it checks.
+	passed []int64
+	nulls  [][]int64
+}
+
+// keepNulls takes over what a preparer has counted, by exchange.
+func (w *work) keepNulls(p *preparer) {
+	w.passed, p.passed = p.passed, w.passed
+	w.nulls, p.nulls = p.nulls, w.nulls
 }
 
 // empty gives a work item buffers that hold nothing yet.

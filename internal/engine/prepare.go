@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/llm-optimizer/processor/event"
 	"github.com/llm-optimizer/processor/internal/decode"
 	"github.com/llm-optimizer/processor/internal/epoch"
@@ -31,6 +33,10 @@ type preparer struct {
 	isRefused []bool // by row: by the query at hand
 	// counts is the ledger of the chunk, by query.
 	counts []epoch.Counts
+	passed []int64
+	nulls  [][]int64
+	key    []byte        // scratch: an id as a key
+	digest xxhash.Digest // scratch
 	// first and last are the least and the greatest time of the batch.
 	first, last int64
 }
@@ -83,11 +89,13 @@ func (p *preparer) prepare(c *source.Chunk, origin *event.Origin, b *exchange.Sh
 	for i, prog := range p.computed {
 		prog.Eval(&b.Batch, &b.Columns[p.plan.Computed[i].Column])
 	}
+	p.hashIDs(b)
 	p.refused = p.refused[:0]
 	p.first, p.last = timeRange(b.Time[:b.N])
 	for len(b.Selections) < len(p.plan.Queries) {
 		b.Selections = append(b.Selections, exchange.Selection{})
 	}
+	p.resetNulls()
 	for i, q := range p.plan.Queries {
 		p.selectRows(i, q, b)
 	}
@@ -104,8 +112,9 @@ func (p *preparer) selectRows(i int, q *plan.Query, b *exchange.Shared) {
 	}
 	p.counts[i] = epoch.Counts{Read: int64(b.N + len(b.Dead)), Filtered: int64(b.N - len(sel.Index))}
 	before := len(p.refused)
-	for _, c := range q.Checks {
-		p.check(i, c, b, sel)
+	p.passed[i] = int64(len(sel.Index))
+	for n, c := range q.Checks {
+		p.nulls[i][n] = p.check(i, c, b, sel)
 	}
 	if p.first < q.MinTime || p.last > q.MaxTime {
 		p.checkTimes(i, q, b, sel)
@@ -141,18 +150,30 @@ func (p *preparer) rows(b *event.Batch) []int32 {
 	return p.all[:b.N]
 }
 
+// resetNulls makes room for the counts of nulls.
+func (p *preparer) resetNulls() {
+	for len(p.nulls) < len(p.plan.Queries) {
+		p.passed = append(p.passed, 0)
+		p.nulls = append(p.nulls, make([]int64, len(p.plan.Queries[len(p.nulls)].Checks)))
+	}
+}
+
 // check notes the rows whose value in a column has a type the query cannot
-// compute on. A row is noted once.
-func (p *preparer) check(i int, c plan.Check, b *exchange.Shared, sel *exchange.Selection) {
+// compute on, and counts nulls. A row is noted once.
+func (p *preparer) check(i int, c plan.Check, b *exchange.Shared, sel *exchange.Selection) (nulls int64) {
 	kinds := b.Columns[c.Column].Kind
 	bad := badKinds(c.Numeric)
 	for _, row := range sel.Index {
 		k := kinds[row]
+		if k == event.Null {
+			nulls++
+		}
 		if !bad[k] || c.Where >= 0 && b.Columns[c.Where].Kind[row] != event.True {
 			continue
 		}
 		p.refuse(refusal{row: row, query: i, reason: "type", err: wrongType(c, k)})
 	}
+	return nulls
 }
 
 // checkTimes notes the rows whose windows would not fit into int64.

@@ -80,6 +80,7 @@ func (r *Runner) register(ctx context.Context, sp source.Partition, saved epoch.
 		combiner: newCombiner(r.cfg.Plan, watermark.NewBounded(r.cfg.Bound), len(r.shards), r.cfg.EveryEvent, r.pools),
 	}
 	p.combiner.wm.Raise(saved.Watermark)
+	p.combiner.dedup = r.dedupOf(saved.ID)
 	const atLeast = 4 // so that reading, preparing and combining overlap
 	chunks := max(atLeast, (2*r.cfg.Workers+4+total-1)/total)
 	p.free = make(chan *work, chunks)
@@ -206,23 +207,46 @@ func (r *Runner) read(soft, hard context.Context, p *partition) (*work, error) {
 	}
 	w.chunk.Reset()
 	w.mark = noMark
-	for _, wait := range []struct {
-		d    time.Duration
-		mark mark
-	}{{r.cfg.Interval, flushMark}, {r.cfg.IdleTimeout, idleMark}} {
-		if wait.d <= 0 {
-			continue
-		}
-		ctx, cancel := context.WithTimeout(soft, wait.d)
-		err := p.part.Read(ctx, &w.chunk)
-		cancel()
-		if err == nil || soft.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+	if wait := r.cfg.Interval; wait > 0 {
+		if came, err := readWithin(soft, p, w, wait); came {
 			return w, err
 		}
-		r.mark(hard, p, wait.mark)
+		r.mark(hard, p, flushMark)
+	}
+	asked := time.Now()
+	for wait := r.cfg.IdleTimeout; wait > 0; {
+		if came, err := readWithin(soft, p, w, wait); came {
+			return w, err
+		}
+		if wait = r.cfg.IdleTimeout - quietFor(p, asked, time.Now()); wait <= 0 {
+			r.mark(hard, p, idleMark)
+		}
 	}
 	p.shrink(w)
 	return w, p.part.Read(soft, &w.chunk)
+}
+
+// readWithin reads the next chunk, unless none comes for a while.
+func readWithin(soft context.Context, p *partition, w *work, wait time.Duration) (came bool, err error) {
+	ctx, cancel := context.WithTimeout(soft, wait)
+	defer cancel()
+	err = p.part.Read(ctx, &w.chunk)
+	return err == nil || soft.Err() != nil || !errors.Is(err, context.DeadlineExceeded), err
+}
+
+// quietFor is for how long the source has been asked while it was known to have
+// nothing.
+func quietFor(p *partition, asked, now time.Time) time.Duration {
+	since := asked
+	if q, ok := p.part.(source.Quieter); ok {
+		if since = q.Quiet(); since.IsZero() {
+			return 0
+		}
+		if since.Before(asked) {
+			since = asked
+		}
+	}
+	return now.Sub(since)
 }
 
 // freeWork returns a work item to fill. When all are in use, batches that wait

@@ -78,6 +78,7 @@ func (r *Runner) match(ctx context.Context, parts []source.Partition) (match, go
 		if !ok {
 			i = -1
 		}
+		delete(byOrigin, sp.Origin()) // another one of that name is not the same
 		match = append(match, i)
 	}
 	return match, nil, nil

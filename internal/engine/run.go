@@ -34,6 +34,11 @@ type Config struct {
 	Operators []operator.Operator
 	// Workers is how many goroutines prepare and combine.
 	Workers int
+	// OnNullKey is told once of each field of a query's key that is null for
+	// most events; it may be nil.
+	OnNullKey func(query int, n Nulls)
+	// Since is source.Traits.Since. Epochs have it in their queries.
+	Since int64
 	// Bound is the out-of-orderness bound.
 	Bound time.Duration
 	// EveryEvent fires after each event, else at most every Interval.
@@ -95,6 +100,12 @@ type Runner struct {
 	// spares are, by shard, an empty batch for the next epoch.
 	spares []*state.Batch
 
+	// nulls are by query, in the order of its checks.
+	nulls [][]nullCount
+	// dedups are of partitions that were read before, by their number in state,
+	// until they are found again. Guarded by mu.
+	dedups map[uint32]*dedup
+
 	cancel context.CancelCauseFunc
 }
 
@@ -112,8 +123,14 @@ func New(cfg Config) *Runner {
 	}
 	for _, q := range cfg.Plan.Queries {
 		r.pools = append(r.pools, &partialsPool{proto: q.Composite})
+		r.nulls = append(r.nulls, make([]nullCount, len(q.Checks)))
 	}
 	st := beginning(cfg.Plan)
+	for i := range st.since {
+		if cfg.Since != 0 {
+			st.since[i] = cfg.Since - 1
+		}
+	}
 	if e := cfg.Epochs; e != nil {
 		st = start{watermark: e.Watermark, since: e.Since}
 		r.resumeFrom(e)
@@ -213,6 +230,8 @@ func (r *Runner) runWorker(hard context.Context) {
 				r.fail(err)
 			}
 			w.counts = append(w.counts[:0], prep.counts...)
+			w.keepNulls(prep)
+			w.refused = append(w.refused[:0], prep.refused...)
 		}
 		w.part.deliver(w, handle)
 	}
@@ -253,7 +272,8 @@ func (r *Runner) combine(hard context.Context, p *partition, w *work) {
 	}
 	r.events.Add(int64(w.batch.N))
 	r.dead.Add(int64(len(w.batch.Dead)))
-	dead := w.dead
+	r.countNulls(w)
+	dead := p.combiner.meet(w.batch, w.counts, w.refused, w.dead)
 	if w.dead = nil; len(dead) > 0 {
 		var err error
 		if dead, err = r.cfg.OnDead(dead); err != nil {

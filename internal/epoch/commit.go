@@ -19,6 +19,10 @@ type Commit struct {
 	// never be read again.
 	Partitions []Partition
 	Gone       []uint32
+	// Seen are the ids that came, by partition. DropSeen removes all that came
+	// before.
+	Seen     []SeenIDs
+	DropSeen bool
 	// Places are those that have changed, GonePlaces the names of sinks that
 	// are not there any more.
 	Places     []Place
@@ -50,6 +54,13 @@ func (c *Commit) AppendTo(b *state.Batch) error {
 	}
 	for _, id := range c.Gone {
 		b.Delete(partitionKey(id))
+		b.DeleteRange(seenOf(id))
+	}
+	if c.DropSeen {
+		b.DeleteRange(classRange(classSeen))
+	}
+	for i := range c.Seen {
+		w.putSeen(c.Record.Number, &c.Seen[i])
 	}
 	for i := range c.Places {
 		w.payload = appendPlace(w.payload[:0], &c.Places[i])

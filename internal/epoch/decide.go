@@ -27,12 +27,14 @@ type Facts struct {
 	Pipeline string
 	Queries  []Query
 	Sinks    []string
+	// Since is what a query of a new state has for its Since.
+	Since int64
 	// MaxOutOfOrderness is the bound of disorder in nanoseconds.
 	MaxOutOfOrderness int64
 
-	// Fresh asks to begin anew, Redeliver to take sinks over at least once,
-	// RestoreCorrupt to restore a checkpoint if the store is damaged.
-	Fresh, Redeliver, RestoreCorrupt bool
+	// Fresh asks to begin anew, RestoreCorrupt to restore a checkpoint if the
+	// store is damaged.
+	Fresh, RestoreCorrupt bool
 	// DropSinks are sinks whose rows that were not delivered may be lost.
 	DropSinks []string
 }
@@ -49,7 +51,9 @@ const (
 	// Resume goes on where the last epoch ended.
 	Resume
 	// Restore puts a checkpoint in place of the store; then the facts are other
-	// ones and are to be decided on again.
+	// ones and are to be decided on again. A sink that holds a later epoch than
+	// the checkpoint refuses then: whether rows may come twice is for the user
+	// to say.
 	Restore
 )
 
@@ -65,9 +69,6 @@ type Decision struct {
 	Checkpoint string
 	// MoveAside: before a new state begins, Store.Reset moves the old one away.
 	MoveAside bool
-	// Redeliver: sinks are to be taken over whatever their marks say. After
-	// Restore they are ahead of the state, so its next decision needs it too.
-	Redeliver bool
 
 	// Queries are those that are configured, in that order.
 	Queries []Known
@@ -170,7 +171,7 @@ func (f *Facts) unreadable() Decision {
 	case last < 0:
 		return refuse("the state in %s: %w: there is no checkpoint to restore; begin anew with --fresh", f.Store, f.Err)
 	case f.RestoreCorrupt:
-		return Decision{Action: Restore, Checkpoint: f.Checkpoints[last], Redeliver: true}
+		return Decision{Action: Restore, Checkpoint: f.Checkpoints[last]}
 	default:
 		return refuse("the state in %s: %w: restore the checkpoint %s with `processor state restore`, or set state.on_corruption: restore, or begin anew with --fresh",
 			f.Store, f.Err, f.Checkpoints[last])
@@ -182,9 +183,9 @@ func (f *Facts) start(aside bool) Decision {
 	if len(f.DropSinks) > 0 {
 		return refuse("--drop-sink %s: a state that begins anew knows no sinks: leave it out", f.DropSinks[0])
 	}
-	d := Decision{Action: Start, MoveAside: aside, Redeliver: f.Redeliver}
+	d := Decision{Action: Start, MoveAside: aside}
 	for _, q := range f.Queries {
-		d.Queries = append(d.Queries, Known{Query{Name: q.Name, Hash: q.Hash, Since: event.MinTime}, New})
+		d.Queries = append(d.Queries, Known{Query{Name: q.Name, Hash: q.Hash, Since: f.Since}, New})
 	}
 	for _, name := range f.Sinks {
 		d.NewPlaces = append(d.NewPlaces, Place{Sink: name})
@@ -197,7 +198,7 @@ func (f *Facts) start(aside bool) Decision {
 
 // resume goes on with a state.
 func (f *Facts) resume() Decision {
-	d := Decision{Action: Resume, Redeliver: f.Redeliver}
+	d := Decision{Action: Resume}
 	if err := f.sinks(&d); err != nil {
 		return Decision{Reason: err}
 	}

@@ -42,7 +42,6 @@ func describe(d Decision) string {
 	add(d.Reason != nil, "%v", d.Reason)
 	add(d.Checkpoint != "", "from %s", d.Checkpoint)
 	add(d.MoveAside, "aside")
-	add(d.Redeliver, "redeliver")
 	for _, q := range d.Queries {
 		add(true, "%s %s", q.Name, q.Change)
 	}
@@ -67,11 +66,9 @@ func TestDecide(t *testing.T) {
 		change func(f *Facts)
 		want   string
 	}{
-		"resume":                       {func(*Facts) {}, "resume; a kept; b kept"},
-		"resume, redelivering":         {func(f *Facts) { f.Redeliver = true }, "resume; redeliver; a kept; b kept"},
-		"an empty store":               {func(f *Facts) { f.Snapshot = &Snapshot{} }, "start" + anew},
-		"an empty store, redelivering": {func(f *Facts) { f.Snapshot, f.Redeliver = &Snapshot{}, true }, "start; redeliver" + anew},
-		"an empty store and --fresh":   {func(f *Facts) { f.Snapshot, f.Fresh = &Snapshot{}, true }, "start" + anew},
+		"resume":                     {func(*Facts) {}, "resume; a kept; b kept"},
+		"an empty store":             {func(f *Facts) { f.Snapshot = &Snapshot{} }, "start" + anew},
+		"an empty store and --fresh": {func(f *Facts) { f.Snapshot, f.Fresh = &Snapshot{}, true }, "start" + anew},
 		"an empty store and --drop-sink": {func(f *Facts) { f.Snapshot, f.DropSinks = &Snapshot{}, []string{"old"} },
 			"refuse; --drop-sink old: a state that begins anew knows no sinks: leave it out"},
 		"fresh": {func(f *Facts) { f.Fresh = true },
@@ -102,7 +99,7 @@ func TestDecide(t *testing.T) {
 		"damage without a checkpoint": {func(f *Facts) { f.Err, f.RestoreCorrupt = corruptError(), true },
 			"refuse; the state in state/p: partition 7: corrupt: its checksum is 1, not 2: there is no checkpoint to restore; begin anew with --fresh"},
 		"damage, restoring": {func(f *Facts) { f.Err, f.RestoreCorrupt, f.Checkpoints = corruptError(), true, []string{"c1", "c2"} },
-			"restore; from c2; redeliver"},
+			"restore; from c2"},
 		"damage and --fresh": {func(f *Facts) {
 			f.Err, f.RestoreCorrupt, f.Checkpoints, f.Fresh, f.Snapshot = corruptError(), true, []string{"c1"}, true, nil
 		}, "start; aside" + anew},

@@ -45,6 +45,7 @@ type inspector struct {
 	windows map[uint64]*windowStats // by the query's hash
 	seed    maphash.Seed
 	decoder Decoder
+	seen    []Seen // scratch
 	batch   result.Batch
 }
 
@@ -98,6 +99,9 @@ func (in *inspector) value(key, value []byte) (err error) {
 		_, err = Open(key, value)
 		return err
 	}
+	if _, _, ok := parseSeenKey(key); ok {
+		return in.ids(key, value)
+	}
 	if epoch, _, ok := ParseOutboxKey(key); ok {
 		return in.block(epoch, key, value)
 	}
@@ -117,6 +121,19 @@ func (in *inspector) window(w *WindowKey, key []byte, size int64) {
 	if w.Kind != KindSession {
 		s.oldest, s.newest = min(s.oldest, w.Time), max(s.newest, w.Time)
 	}
+}
+
+// ids counts the ids that are kept to tell duplicates.
+func (in *inspector) ids(key, value []byte) error {
+	payload, err := Open(key, value)
+	if err != nil {
+		return err
+	}
+	if _, in.seen, err = decodeSeen(payload, in.seen[:0]); err != nil {
+		return corrupt(key, err)
+	}
+	in.report.IDs += int64(len(in.seen))
+	return nil
 }
 
 // block counts the rows of a block; it counts among the epochs even if it is

@@ -17,6 +17,7 @@ import (
 const (
 	classHeader    = 'a' // nothing else
 	classRecord    = 'e' // nothing else
+	classSeen      = 'i' // partition id (4), period (8), epoch (8)
 	classOutbox    = 'o' // epoch (8 bytes), sequence (4)
 	classPartition = 'p' // id (4)
 	classPlace     = 's' // the sink's name
@@ -199,6 +200,9 @@ func DescribeKey(key []byte) string {
 	}
 	if epoch, sequence, ok := ParseOutboxKey(key); ok {
 		return fmt.Sprintf("block %d of the rows of epoch %d", sequence, epoch)
+	}
+	if id, period, ok := parseSeenKey(key); ok {
+		return fmt.Sprintf("ids of partition %d, period %d", id, period)
 	}
 	if id, ok := parsePartitionKey(key); ok {
 		return fmt.Sprintf("partition %d", id)

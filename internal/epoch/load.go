@@ -45,9 +45,10 @@ func (s *Snapshot) load(ctx context.Context, b state.Backend) error {
 	if err != nil || empty {
 		return err
 	}
+	seen, afterSeen := classRange(classSeen)
 	outbox, afterOutbox := classRange(classOutbox)
 	windows, afterWindows := classRange(classWindow)
-	for _, r := range [...][2][]byte{{nil, outbox}, {afterOutbox, windows}, {afterWindows, nil}} {
+	for _, r := range [...][2][]byte{{nil, seen}, {afterSeen, outbox}, {afterOutbox, windows}, {afterWindows, nil}} {
 		if err := b.Scan(ctx, r[0], r[1], s.add); err != nil {
 			return err
 		}
@@ -214,6 +215,17 @@ func Windows(ctx context.Context, b state.Backend, hash uint64, fn func(kind Kin
 		}
 		return nil
 	})
+}
+
+// Block returns the payload of one block of an epoch's rows, which are numbered
+// from 0, or state.ErrNotFound.
+func Block(ctx context.Context, b state.Backend, epoch uint64, sequence uint32) ([]byte, error) {
+	key := AppendOutboxKey(nil, epoch, sequence)
+	value, err := b.Get(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return Open(key, value)
 }
 
 // Outbox calls fn for each block of rows of the epochs from one (inclusive) to

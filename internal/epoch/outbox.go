@@ -19,6 +19,10 @@ import (
 const (
 	packedNot = iota
 	packedS2
+	// withFunctions is a bit beside these: the dictionary tells the functions
+	// of aggregates too. Those without it are older, or of queries that have
+	// none.
+	withFunctions = 2
 )
 
 // The bounds of packing. A block that would grow by more when it is read is not
@@ -74,6 +78,7 @@ type Encoder struct {
 
 	rows, text, bytes []byte
 	raw, packed       []byte
+	functions         byte // withFunctions, or 0
 }
 
 // AppendBlock appends the rows of a batch as a block, which is the payload of
@@ -97,8 +102,15 @@ func (e *Encoder) AppendBlock(dst []byte, b *result.Batch) []byte {
 // join puts the parts together in raw.
 func (e *Encoder) join(b *result.Batch) {
 	e.packed = e.packed[:0]
+	e.functions = 0
+	if slices.ContainsFunc(e.queries, func(q *result.Query) bool { return len(q.Functions) > 0 }) {
+		e.functions = withFunctions
+	}
 	for _, q := range e.queries {
 		e.packed = appendQuery(e.packed, q)
+		if e.functions != 0 {
+			e.packed = appendFunctions(e.packed, q)
+		}
 	}
 	s := &e.sizes
 	s.dict, s.text, s.bytes = uint64(len(e.packed)), uint64(len(e.text)), uint64(len(e.bytes))
@@ -124,6 +136,16 @@ func appendQuery(dst []byte, q *result.Query) []byte {
 	return binary.BigEndian.AppendUint64(dst, q.Seed)
 }
 
+func appendFunctions(dst []byte, q *result.Query) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(q.Functions)))
+	for i := range q.Functions {
+		f := &q.Functions[i]
+		dst = appendText(appendText(dst, f.Name), f.Input)
+		dst = binary.BigEndian.AppendUint64(dst, math.Float64bits(f.Param))
+	}
+	return dst
+}
+
 // pack appends raw to dst, packed where that pays.
 func (e *Encoder) pack(dst []byte) []byte {
 	if len(e.raw) <= maxUnpacked {
@@ -131,10 +153,10 @@ func (e *Encoder) pack(dst []byte) []byte {
 		e.packed = s2.Encode(e.packed[:0], e.raw)
 		if len(e.packed) < len(e.raw) && len(e.raw) <= maxGrowth*len(e.packed) {
 			dst = slices.Grow(dst, 1+len(e.packed)+frameSize)
-			return append(append(dst, packedS2), e.packed...)
+			return append(append(dst, packedS2|e.functions), e.packed...)
 		}
 	}
-	return append(append(dst, packedNot), e.raw...)
+	return append(append(dst, packedNot|e.functions), e.raw...)
 }
 
 // reset forgets the batch, and memory that only one out of the ordinary needs.

@@ -29,6 +29,11 @@ func drawQueries(t *rapid.T) []*result.Query {
 			Name: few.Draw(t, "name"), Index: rapid.IntRange(-1, 99).Draw(t, "index"), Seed: rapid.Uint64().Draw(t, "seed"),
 			Keys: drawNames(t, 0), Values: drawNames(t, 0),
 		}
+		for range rapid.IntRange(0, 2).Draw(t, "functions") {
+			list[i].Functions = append(list[i].Functions, result.Function{
+				Name: few.Draw(t, "function"), Input: few.Draw(t, "input"), Param: rapid.Float64().Draw(t, "param"),
+			})
+		}
 	}
 	return list
 }
@@ -390,6 +395,24 @@ func FuzzDecodeBlock(f *testing.F) {
 			t.Errorf("the rows read back as\n%s, want\n%s", got, want)
 		}
 	})
+}
+
+// The same bytes are another dictionary where functions are told: of zeros, 13
+// queries without them or 12 with them.
+func TestDictionariesAreToldApart(t *testing.T) {
+	var d Decoder
+	var b result.Batch
+	block := binary.AppendUvarint([]byte{packedNot}, 12*13)
+	block = append(block, 1, 0, 0, 0, 0, 0, 0, 0)
+	block = append(block, make([]byte, 12*13)...)
+	block = append(block, byte(result.Retract)|resultQuery, 12, 0, 0, 0, 0)
+	if err := d.DecodeBlock(block, &b); err != nil {
+		t.Fatal(err)
+	}
+	block[0] |= withFunctions
+	if err := d.DecodeBlock(block, &b); !errors.Is(err, errRow) {
+		t.Errorf("%v for the 13th of 12 queries, want %v", err, errRow)
+	}
 }
 
 // unpacked is AppendBlock without packing.

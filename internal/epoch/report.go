@@ -20,6 +20,9 @@ type Report struct {
 	Keys  int64 `json:"keys"`
 	Bytes int64 `json:"bytes"`
 
+	// IDs is how many ids are kept to tell duplicates.
+	IDs int64 `json:"ids,omitempty"`
+
 	Queries    []QueryReport     `json:"queries"`
 	Partitions []PartitionReport `json:"partitions"`
 	Sinks      []SinkReport      `json:"sinks"`

@@ -22,8 +22,9 @@ type Decoder struct {
 
 	// dict is the dictionary of the last block, queries what was made of it:
 	// most blocks have the one of the block before.
-	dict    []byte
-	queries []*result.Query
+	dict      []byte
+	functions bool // it tells them
+	queries   []*result.Query
 
 	rows   reader
 	before before
@@ -91,7 +92,7 @@ func (d *Decoder) decode(payload []byte, b *result.Batch) error {
 	if err != nil {
 		return err
 	}
-	s, err := d.split(raw)
+	s, err := d.split(raw, payload[0]&withFunctions != 0)
 	if err != nil {
 		return err
 	}
@@ -120,7 +121,7 @@ func (d *Decoder) unpack(payload []byte) ([]byte, error) {
 		return nil, errShort
 	}
 	packed := payload[1:]
-	switch payload[0] {
+	switch payload[0] &^ withFunctions {
 	case packedNot:
 		return packed, nil
 	case packedS2:
@@ -139,7 +140,7 @@ func (d *Decoder) unpack(payload []byte) ([]byte, error) {
 }
 
 // split finds the parts of a block and reads its dictionary.
-func (d *Decoder) split(raw []byte) (s sizes, err error) {
+func (d *Decoder) split(raw []byte, functions bool) (s sizes, err error) {
 	r := reader{buf: raw}
 	for _, n := range s.all() {
 		*n = r.uvarint()
@@ -161,7 +162,7 @@ func (d *Decoder) split(raw []byte) (s sizes, err error) {
 	d.rows = reader{buf: r.take(left - s.text - s.bytes)}
 	d.text = string(r.take(s.text))
 	d.bytes.all = bytes.Clone(r.take(s.bytes))
-	return s, d.dictionary(dict)
+	return s, d.dictionary(dict, functions)
 }
 
 // reserve makes room for all that the sizes tell.
@@ -182,12 +183,12 @@ func (d *Decoder) forget() {
 	if cap(d.raw) > keep {
 		d.raw = nil
 	}
-	*d = Decoder{raw: d.raw, dict: d.dict, queries: d.queries}
+	*d = Decoder{raw: d.raw, dict: d.dict, functions: d.functions, queries: d.queries}
 }
 
 // dictionary reads the queries of a block.
-func (d *Decoder) dictionary(dict []byte) error {
-	if bytes.Equal(dict, d.dict) {
+func (d *Decoder) dictionary(dict []byte, functions bool) error {
+	if bytes.Equal(dict, d.dict) && functions == d.functions {
 		return nil
 	}
 	d.dict, d.queries = nil, nil
@@ -197,12 +198,15 @@ func (d *Decoder) dictionary(dict []byte) error {
 		q := &result.Query{Name: r.string()}
 		q.Keys, q.Values = r.strings(), r.strings()
 		q.Index, q.Seed = int(r.varint()), r.uint64()
+		if functions {
+			q.Functions = r.functions()
+		}
 		queries = append(queries, q)
 	}
 	if r.err != nil {
 		return fmt.Errorf("its queries: %w", r.err)
 	}
-	d.dict, d.queries = bytes.Clone(dict), queries
+	d.dict, d.functions, d.queries = bytes.Clone(dict), functions, queries
 	return nil
 }
 
@@ -214,6 +218,21 @@ func (r *reader) strings() []string {
 	list := make([]string, n)
 	for i := range list {
 		list[i] = r.string()
+	}
+	return list
+}
+
+// leastFunction is the least bytes that a function takes.
+const leastFunction = 10
+
+func (r *reader) functions() []result.Function {
+	n := r.count(leastFunction)
+	if n == 0 {
+		return nil
+	}
+	list := make([]result.Function, n)
+	for i := range list {
+		list[i] = result.Function{Name: r.string(), Input: r.string(), Param: math.Float64frombits(r.uint64())}
 	}
 	return list
 }

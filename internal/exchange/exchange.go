@@ -8,6 +8,7 @@ import (
 
 	"github.com/llm-optimizer/processor/aggregate"
 	"github.com/llm-optimizer/processor/event"
+	"github.com/llm-optimizer/processor/internal/epoch"
 	"github.com/llm-optimizer/processor/internal/keytab"
 	"github.com/llm-optimizer/processor/result"
 )
@@ -113,6 +114,8 @@ type Shared struct {
 	// one that the last event leaves.
 	Met   []int64
 	After int64
+	// IDs are the hashes of the events' ids, nil without deduplication.
+	IDs []epoch.ID
 
 	refs    refs
 	recycle func(*Shared)

@@ -38,6 +38,12 @@ var mayImport = map[string][]string{
 	"sink":              {"event", "result", "internal/failpoint", "internal/fs"},
 	"sink/sinktest":     {"event", "result", "sink"},
 
+	"secret":          {},
+	"kafka":           {"event", "result", "secret", "source", "sink", "internal/exchange", "internal/failpoint"},
+	"kafka/kafkatest": {"internal/servertest"},
+	"postgres":        {"event", "result", "secret", "sink", "internal/failpoint"},
+	"postgres/pgtest": {"internal/servertest"},
+
 	"state":                 {},
 	"state/memory":          {"state"},
 	"state/pebble":          {"state", "internal/failpoint"},
@@ -53,6 +59,7 @@ var mayImport = map[string][]string{
 	}),
 	"config": slices.Concat(pure, []string{
 		"source", "sink", "state", "state/memory", "state/pebble", "state/redis", "pipeline", "internal/expr",
+		"kafka", "postgres", "secret",
 	}),
 
 	// Inside.
@@ -63,7 +70,7 @@ var mayImport = map[string][]string{
 	"internal/fs":        {},
 	"internal/fs/fstest": {"internal/fs"},
 	"internal/plan":      slices.Concat(pure, []string{"internal/expr"}),
-	"internal/exchange":  {"event", "result", "aggregate", "internal/keytab"},
+	"internal/exchange":  {"event", "result", "aggregate", "internal/epoch", "internal/keytab"},
 	"internal/engine": slices.Concat(pure, []string{
 		"source", "internal/decode", "internal/expr", "internal/plan",
 		"internal/exchange", "internal/keytab", "internal/epoch", "internal/failpoint", "internal/metrics", "state",
@@ -78,14 +85,15 @@ var mayImport = map[string][]string{
 		"source", "sink", "state", "state/memory", "state/pebble", "state/statetest", "pipeline", "config",
 		"internal/epoch", "internal/fs", "internal/fs/fstest", "internal/refmodel",
 	}),
-	"internal/lint": {},
+	"internal/lint":       {},
+	"internal/servertest": {},
 
 	// The binary and its tests.
 	"cmd/processor": slices.Concat(pure, []string{
 		"config", "pipeline", "source", "sink", "state", "state/memory", "state/pebble", "internal/epoch", "internal/gen",
 	}),
 	"apptest": {},
-	"bench":   {"state", "state/pebble"},
+	"bench":   {"kafka/kafkatest", "state", "state/pebble"},
 }
 
 // mayImportInTests adds to mayImport for test files.
@@ -97,7 +105,11 @@ var mayImportInTests = map[string][]string{
 	"state/pebble":    {"state/statetest"},
 	"state/redis":     {"state/redis/redistest", "state/statetest"},
 	"state/statetest": {"state/memory"},
+	"kafka":           {"kafka/kafkatest", "sink/sinktest", "source/sourcetest", "pipeline", "state/memory", "state/pebble"},
+	"postgres":        {"postgres/pgtest", "sink/sinktest", "pipeline", "state/memory", "state/pebble"},
+	"apptest":         {"kafka/kafkatest", "postgres/pgtest"},
 	"internal/epoch":  {"state/memory"},
+	"pipeline":        {"state/memory", "state/pebble"},
 	"bench":           {"config"},
 	// Its benchmarks run on the benchmark's events.
 	"internal/engine": {"internal/gen"},

@@ -5,6 +5,8 @@ import (
 	"math"
 	"strings"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/llm-optimizer/processor/aggregate"
 	"github.com/llm-optimizer/processor/event"
 	"github.com/llm-optimizer/processor/internal/expr"
@@ -25,6 +27,10 @@ type Input struct {
 	// that operators need.
 	Reads   [][]string
 	Queries []query.Query
+	// DedupID is the expression of the id that repeated events are known by,
+	// for DedupHorizon nanoseconds of event time; empty is no deduplication.
+	DedupID      string
+	DedupHorizon int64
 }
 
 // Field is a computed field.
@@ -40,6 +46,11 @@ func Build(in Input) (*Plan, []query.Problem) {
 	}
 	for i, q := range in.Queries {
 		b.query(i, q)
+	}
+	if in.DedupID != "" {
+		if e := b.parse("event.dedup.id", in.DedupID); e != nil {
+			b.dedup = b.column(e, expr.Use{Numeric: true, Text: true})
+		}
 	}
 	b.spreadUses()
 	if len(b.problems) > 0 {
@@ -57,6 +68,7 @@ type builder struct {
 	anon     []*column // expressions of queries
 	byText   map[string]*column
 	queries  []*draft
+	dedup    *column // of the ids; nil without deduplication
 }
 
 // column is a column while its number is not known yet.
@@ -238,6 +250,13 @@ func (b *builder) finish() (*Plan, []query.Problem) {
 		}
 		p.Computed = append(p.Computed, Computed{Name: c.name, Program: prog, Column: c.number})
 	}
+	if b.dedup != nil {
+		p.Dedup = &Dedup{
+			Column: b.dedup.number, Horizon: b.in.DedupHorizon,
+			Definition: xxhash.Sum64String(fmt.Sprintf("id %s\n%s\nhorizon %d\ntime %s",
+				b.in.DedupID, strings.Join(b.fieldsOf(&draft{keys: []*column{b.dedup}}), "\n"), b.in.DedupHorizon, b.in.Time)),
+		}
+	}
 	for i, d := range b.queries {
 		q, err := b.finishQuery(i, d)
 		if err != nil {
@@ -253,6 +272,15 @@ func (b *builder) bind(visible int) expr.Binding {
 	return func(path []string) (int, bool) { return b.path(path, visible, expr.Use{}).number, true }
 }
 
+// function is what results tell of an aggregate's function.
+func function(a aggregate.Spec) result.Function {
+	f := result.Function{Name: a.Func, Input: a.Arg, Param: a.Param}
+	if a.Where != "" {
+		f.Input += " where " + a.Where
+	}
+	return f
+}
+
 func (b *builder) finishQuery(i int, d *draft) (*Query, error) {
 	q := &Query{Def: d.def, Lateness: int64(d.def.AllowedLateness), MinTime: math.MinInt64, MaxTime: math.MaxInt64}
 	q.Def.Aggregates = d.specs
@@ -263,6 +291,7 @@ func (b *builder) finishQuery(i int, d *draft) (*Query, error) {
 	}
 	for _, a := range d.specs {
 		q.Info.Values = append(q.Info.Values, a.Name)
+		q.Info.Functions = append(q.Info.Functions, function(a))
 	}
 	if d.where != nil {
 		prog, err := expr.Compile(d.where, b.bind(len(b.fields)), expr.Use{})

@@ -19,6 +19,18 @@ type Plan struct {
 	// Computed fill the columns after Schema.Fields, in order.
 	Computed []Computed
 	Queries  []*Query
+	// Dedup is nil without deduplication.
+	Dedup *Dedup
+}
+
+// Dedup says what events are known by, and for how long.
+type Dedup struct {
+	// Column has the ids.
+	Column int
+	// Horizon is for how long an id is kept after its event, in nanoseconds.
+	Horizon int64
+	// Definition identifies both in durable state.
+	Definition uint64
 }
 
 // Computed is a column that an expression fills.

@@ -30,6 +30,10 @@ type Program struct {
 	Queries []query.Query
 	// OutOfOrderness is the bound B, in nanoseconds.
 	OutOfOrderness int64
+	// DedupField is the field that repeated events have in common, for Horizon
+	// nanoseconds of event time; empty is no deduplication.
+	DedupField string
+	Horizon    int64
 }
 
 // AfterEnd is the Row.Step of what the end of the input fired.
@@ -65,8 +69,8 @@ type Late struct {
 
 // Ledger says where a query's events went. Read is the sum of the others.
 type Ledger struct {
-	Query                                             string
-	Read, InWindows, Late, Dead, Filtered, Unwindowed int64
+	Query                                                        string
+	Read, InWindows, Late, Dead, Filtered, Unwindowed, Duplicate int64
 }
 
 // Window is what a window of one key holds after everything was read.
@@ -101,14 +105,18 @@ func Run(p Program, steps []Step) (*Outcome, error) {
 		return nil, err
 	}
 	clock := newClock(p.OutOfOrderness, steps)
+	repeats := newRepeats(p)
 	for i, s := range steps {
 		// "An event meets the watermark left by those before it, not its own."
+		own := clock.own(s.Partition)
+		what := repeats.judge(s, own)
 		for _, q := range queries {
 			q.at(i, clock.combined)
-			q.take(s, clock.own(s.Partition))
+			q.take(s, own, what)
 		}
-		// "Every decodable event moves the watermark, filtered ones too."
-		if !s.Event.Bad {
+		// "Every decodable event moves the watermark, filtered ones too", but "a
+		// duplicate is counted and does nothing else".
+		if !s.Event.Bad && what != aDuplicate {
 			clock.see(s.Partition, s.Event.Time)
 		}
 		for _, q := range queries {

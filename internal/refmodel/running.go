@@ -78,19 +78,23 @@ func (q *running) at(step int, combined int64) { q.step, q.combined = step, comb
 
 // take judges one event and puts it where it belongs. own is the watermark
 // that the earlier events of its partition left.
-func (q *running) take(s Step, own int64) {
+func (q *running) take(s Step, own int64, what judgement) {
 	q.seq++
 	q.ledger.Read++
 	a := arrival{Event: s.Event, seq: q.seq}
 	switch {
 	case a.Bad:
 		q.ledger.Dead++
+	case what == aDuplicate:
+		q.ledger.Duplicate++
 	case !q.where(a.Fields):
 		q.ledger.Filtered++
 	case q.wrongType(a.Fields):
 		// "A wrong type makes the event dead for the queries whose `where` it
 		// passes and which compute on it."
 		q.ledger.Dead++
+	case what == tooOld:
+		q.late(s, own)
 	case q.Window.Kind == window.KindSession:
 		q.takeSession(s, a, own)
 	default:

@@ -27,7 +27,8 @@ type caseFile struct {
 		File struct{ Path string }
 	}
 	Event struct {
-		Time struct{ Field, Format string }
+		Time  struct{ Field, Format string }
+		Dedup struct{ ID, Horizon string }
 	}
 	Watermark struct {
 		MaxOutOfOrderness string `yaml:"max_out_of_orderness"`
@@ -73,6 +74,7 @@ func parseSpec(text []byte) (pipeline.Spec, string, error) {
 	}
 	spec.Name = "case"
 	spec.Event.TimeField, spec.Event.TimeFormat = c.Event.Time.Field, event.TimeFormat(c.Event.Time.Format)
+	spec.Event.Dedup = pipeline.Dedup{ID: c.Event.Dedup.ID, Horizon: duration(c.Event.Dedup.Horizon)}
 	spec.Watermark.MaxOutOfOrderness = duration(c.Watermark.MaxOutOfOrderness)
 	if c.Watermark.Emit != "" {
 		spec.Watermark.Emit = pipeline.Emit(c.Watermark.Emit)

@@ -40,7 +40,7 @@ func (d disks) copied() disks { return d.crash(rand.New(rand.NewPCG(0, 0)), 100)
 
 // operation is what is done to a disk.
 type operation struct {
-	// kind is create, write, sync, read or other.
+	// kind is create, open, write, sync, read or other.
 	kind string
 	path string
 }
@@ -55,7 +55,7 @@ var kinds = map[errorfs.OpKind]string{
 	errorfs.OpLink: "create", errorfs.OpRename: "create", errorfs.OpLock: "create",
 	errorfs.OpFileWrite: "write", errorfs.OpFileWriteAt: "write", errorfs.OpFilePreallocate: "write",
 	errorfs.OpFileSync: "sync", errorfs.OpFileSyncData: "sync", errorfs.OpFileSyncTo: "sync",
-	errorfs.OpOpen: "read", errorfs.OpOpenDir: "read", errorfs.OpList: "read", errorfs.OpStat: "read",
+	errorfs.OpOpen: "open", errorfs.OpOpenDir: "open", errorfs.OpList: "read", errorfs.OpStat: "read",
 	errorfs.OpFileRead: "read", errorfs.OpFileReadAt: "read", errorfs.OpFileStat: "read",
 	errorfs.OpRemove: "other", errorfs.OpRemoveAll: "other", errorfs.OpFileClose: "other",
 	errorfs.OpFileFlush: "other", errorfs.OpGetDiskUsage: "other",
@@ -244,7 +244,7 @@ type power struct {
 func (p *power) ask(o operation) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if o.kind != "read" && !p.off {
+	if o.kind != "read" && o.kind != "open" && !p.off {
 		p.used++
 		if p.used == p.left {
 			p.off, p.at = true, o

@@ -22,7 +22,9 @@ type machine struct {
 	lines *lines
 	topic bool
 	lives int
-	told  []string // what happened
+	// newest is the last epoch that a run has called durable.
+	newest uint64
+	told   []string // what happened
 }
 
 func newMachine(t *rapid.T, p *program) *machine {
@@ -60,22 +62,36 @@ func (m *machine) run(t fataler, spec pipeline.Spec, chunks int, slow time.Durat
 		t.Fatalf("build: %v", err)
 	}
 	m.lives++
-	return p.Run(ctx)
+	summary, err := p.Run(ctx)
+	m.newest = max(m.newest, summary.Epoch)
+	return summary, err
+}
+
+// draw draws a life whose disks ask h before each operation.
+func (m *machine) draw(t *rapid.T, emit pipeline.Emit, h hook) (spec pipeline.Spec, chunks int, slow time.Duration) {
+	store := m.store(h)
+	store.Idle = rapid.SampledFrom([]time.Duration{-1, -1, time.Millisecond}).Draw(t, "tidy")
+	spec = m.spec(drawSetting(t, emit), store, h)
+	spec.State.CheckpointEvery = rapid.SampledFrom([]time.Duration{0, time.Millisecond, 5 * time.Millisecond}).Draw(t, "checkpoints")
+	spec.State.Retain = rapid.IntRange(1, 3).Draw(t, "retain")
+	chunks = rapid.SampledFrom([]int{0, 0, 0, 3, 20}).Draw(t, "stop after")
+	slow = rapid.SampledFrom([]time.Duration{0, time.Millisecond, 3 * time.Millisecond}).Draw(t, "slow")
+	return spec, chunks, slow
 }
 
 // lose runs the program until the power goes off, if it is not done before.
 func (m *machine) lose(t *rapid.T, emit pipeline.Emit, percent int) {
+	m.losing(t, emit, percent, func(*pipeline.Spec) {})
+}
+
+// losing does so with a changed spec.
+func (m *machine) losing(t *rapid.T, emit pipeline.Emit, percent int, change func(*pipeline.Spec)) {
 	rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "disks"), 0))
 	p := &power{left: rapid.IntRange(1, rapid.SampledFrom([]int{70, 200, 600}).Draw(t, "at most")).Draw(t, "power off at")}
 	var rest disks
 	p.gone = func() { rest = m.crash(rng, percent) }
-	store := m.store(p.ask)
-	store.Idle = rapid.SampledFrom([]time.Duration{-1, -1, time.Millisecond}).Draw(t, "tidy")
-	spec := m.spec(drawSetting(t, emit), store, p.ask)
-	spec.State.CheckpointEvery = rapid.SampledFrom([]time.Duration{0, time.Millisecond, 5 * time.Millisecond}).Draw(t, "checkpoints")
-	spec.State.Retain = rapid.IntRange(1, 3).Draw(t, "retain")
-	chunks := rapid.SampledFrom([]int{0, 0, 0, 3, 20}).Draw(t, "stop after")
-	slow := rapid.SampledFrom([]time.Duration{0, time.Millisecond, 3 * time.Millisecond}).Draw(t, "slow")
+	spec, chunks, slow := m.draw(t, emit, p.ask)
+	change(&spec)
 	_, err := m.run(t, spec, chunks, slow)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -141,11 +157,23 @@ func (m *machine) suffer(t *rapid.T, emit pipeline.Emit, percent int) *Run {
 // disturbs, in its order.
 func TestPowerLossIsExact(t *testing.T) {
 	underPowerLoss(t, func(t *rapid.T, percent int) {
-		p := drawProgram(t, shape{partitions: 1, onlySessions: rapid.IntRange(0, 2).Draw(t, "sessions") == 0})
+		p := drawProgram(t, onePartition(t))
 		m := newMachine(t, &p)
 		run := m.suffer(t, pipeline.EveryEvent, percent)
 		exactly(t, m, run)
 	})
+}
+
+// onePartition is a shape whose rows are the same in each run.
+func onePartition(t *rapid.T) shape {
+	return shape{partitions: 1, onlySessions: rapid.IntRange(0, 2).Draw(t, "sessions") == 0}
+}
+
+// manyPartitions is a shape whose windows hold the same in the end of each run.
+func manyPartitions(t *rapid.T) shape {
+	s := rapid.SampledFrom([]shape{{noSessions: true}, {ownSessionKeys: true}, {withinBound: true}}).Draw(t, "shape")
+	s.everyWindowFires, s.partitions = true, rapid.IntRange(1, 4).Draw(t, "partitions")
+	return s
 }
 
 func exactly(t *rapid.T, m *machine, run *Run) {
@@ -163,9 +191,7 @@ func exactly(t *rapid.T, m *machine, run *Run) {
 // end, what is late and the ledger survive it, and no row is there twice.
 func TestPowerLossEndsTheSame(t *testing.T) {
 	underPowerLoss(t, func(t *rapid.T, percent int) {
-		s := rapid.SampledFrom([]shape{{noSessions: true}, {ownSessionKeys: true}, {withinBound: true}}).Draw(t, "shape")
-		s.everyWindowFires, s.partitions = true, rapid.IntRange(1, 4).Draw(t, "partitions")
-		p := drawProgram(t, s)
+		p := drawProgram(t, manyPartitions(t))
 		m := newMachine(t, &p)
 		run := m.suffer(t, pipeline.Periodic, percent)
 		finally(t, m, run)

@@ -11,7 +11,11 @@ import (
 // String is the program as a transcript: a config and the events.
 func (p program) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "event: {format: json, time: {field: ts, format: %s}}\n", p.format)
+	fmt.Fprintf(&b, "event: {format: json, time: {field: ts, format: %s}", p.format)
+	if p.dedup.ID != "" {
+		fmt.Fprintf(&b, ", dedup: {id: %s, horizon: %v}", p.dedup.ID, p.dedup.Horizon)
+	}
+	b.WriteString("}\n")
 	fmt.Fprintf(&b, "watermark: {max_out_of_orderness: %v}\nqueries:\n", p.bound)
 	for _, q := range p.queries {
 		printQuery(&b, q)

@@ -23,6 +23,7 @@ type program struct {
 	format     event.TimeFormat
 	// bound is the out-of-orderness.
 	bound   time.Duration
+	dedup   pipeline.Dedup
 	queries []query.Query
 	feeds   [][]record
 	// topic overrules the setting: positions must mean the same in all runs.
@@ -70,6 +71,12 @@ func drawProgram(t *rapid.T, s shape) program {
 		p.drawUnit(t, calendar)
 	}
 	p.bound = p.units(rapid.SampledFrom(bounds).Draw(t, "bound"))
+	if rapid.IntRange(0, 3).Draw(t, "dedup") == 0 {
+		p.dedup = pipeline.Dedup{
+			ID:      rapid.SampledFrom([]string{"u", "v", "i"}).Draw(t, "id"),
+			Horizon: p.units(rapid.SampledFrom([]int64{1, 2, 5, 20, 100}).Draw(t, "horizon")),
+		}
+	}
 	n := rapid.IntRange(1, 3).Draw(t, "queries")
 	for i := range n {
 		p.queries = append(p.queries, p.drawQuery(t, fmt.Sprintf("q%d", i), calendar, s))
@@ -329,7 +336,7 @@ func (p *program) record(t *rapid.T, f fields) record {
 
 func (p *program) eventSpec() pipeline.EventSpec {
 	spec := pipeline.DefaultSpec().Event
-	spec.TimeField, spec.TimeFormat = "ts", p.format
+	spec.TimeField, spec.TimeFormat, spec.Dedup = "ts", p.format, p.dedup
 	return spec
 }
 

@@ -129,7 +129,10 @@ func modelTranscript(t *testing.T, spec pipeline.Spec, records [][]byte) *refmod
 		e.Offset = feed.Positions[i]
 		steps = append(steps, refmodel.Step{Event: e})
 	}
-	out, err := refmodel.Run(refmodel.Program{Queries: spec.Queries, OutOfOrderness: int64(spec.Watermark.MaxOutOfOrderness)}, steps)
+	out, err := refmodel.Run(refmodel.Program{
+		Queries: spec.Queries, OutOfOrderness: int64(spec.Watermark.MaxOutOfOrderness),
+		DedupField: spec.Event.Dedup.ID, Horizon: int64(spec.Event.Dedup.Horizon),
+	}, steps)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +170,7 @@ func ledgerText(l pipeline.Ledger) string {
 	for _, part := range []struct {
 		n    int64
 		name string
-	}{{l.Late, "late"}, {l.Dead, "dead"}, {l.Filtered, "filtered"}, {l.Unwindowed, "unwindowed"}} {
+	}{{l.Late, "late"}, {l.Dead, "dead"}, {l.Filtered, "filtered"}, {l.Unwindowed, "unwindowed"}, {l.Duplicate, "duplicate"}} {
 		if part.n > 0 {
 			text += fmt.Sprintf(", %s %d", part.name, part.n)
 		}

@@ -138,13 +138,16 @@ func batch(first, results, late, dead int) *result.Batch {
 		})
 	}
 	for i := range late {
-		b.Late = append(b.Late, result.LateEvent{Query: "sinktest", Timestamp: int64(i), Watermark: 9e9, Event: []byte(`{"late":true}`)})
+		b.Late = append(b.Late, result.LateEvent{Query: "sinktest", Source: source(first + i), Timestamp: int64(i), Watermark: 9e9, Event: []byte(`{"late":true}`)})
 	}
-	for range dead {
-		b.Dead = append(b.Dead, result.DeadLetter{Reason: "json", Err: "cut short", Raw: []byte(`{"dead`)})
+	for i := range dead {
+		b.Dead = append(b.Dead, result.DeadLetter{Source: source(first + i), Reason: "json", Err: "cut short", Raw: []byte(`{"dead`)})
 	}
 	return b
 }
+
+// source is a position that no other record of its kind has.
+func source(n int) result.Source { return result.Source{Path: "sinktest.jsonl", Offset: int64(n)} }
 
 // scrub overwrites a batch's memory.
 func scrub(b *result.Batch) {

@@ -28,6 +28,7 @@ type backend struct {
 	// commits has the goroutine of an Apply whose context has ended before it.
 	commits sync.WaitGroup
 	making  sync.Mutex // of a checkpoint
+	written bool       // the manifest, by this process; making guards it
 
 	// What tidy is told by Apply.
 	applied chan struct{}

@@ -70,6 +70,9 @@ func (b *backend) checkpointInto(ctx context.Context, tmp string) error {
 		return err
 	}
 	failpoint.At("checkpoint/before-link")
+	if err := b.writeManifest(ctx); err != nil {
+		return err
+	}
 	if err := b.linkInto(tmp); err != nil {
 		return err
 	}
@@ -96,6 +99,17 @@ func (b *backend) checkpointInto(ctx context.Context, tmp string) error {
 		return err
 	}
 	return syncDir(s.fs(), tmp)
+}
+
+// writeManifest makes Pebble write to its manifest once: of one that it has only
+// read, as where a start found no log, it would put nothing into a checkpoint.
+func (b *backend) writeManifest(ctx context.Context) error {
+	if b.written {
+		return nil
+	}
+	err := b.flush(ctx)
+	b.written = err == nil
+	return err
 }
 
 // linkInto lets Pebble make a checkpoint. It panics where it cannot sync the

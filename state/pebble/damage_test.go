@@ -97,6 +97,36 @@ func TestDamageAfterCrash(t *testing.T) {
 	t.Logf("found: %v", found)
 }
 
+// TestLostFile removes each file of a store that was not closed: what was
+// acknowledged is there without it, or it is missed.
+func TestLostFile(t *testing.T) {
+	mem, want := damagedStore(t, false)
+	list, err := mem.List("state/health/db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var missed []string
+	for _, file := range list {
+		fs := cloneOf(mem)
+		if err := fs.Remove("state/health/db/" + file); err != nil {
+			t.Fatal(err)
+		}
+		switch got, err := reread(t, fs); {
+		case err == nil && got != want:
+			t.Errorf("without %s the store silently holds something else", file)
+		case err != nil && !errors.Is(err, state.ErrCorrupt):
+			t.Errorf("without %s the error is none of damage: %v", file, err)
+		case err != nil:
+			missed = append(missed, path.Ext(file))
+		}
+	}
+	for _, ext := range []string{".log", ".sst"} {
+		if !slices.Contains(missed, ext) {
+			t.Errorf("no file %s is missed, of %v", ext, list)
+		}
+	}
+}
+
 // damageAll damages each file of a store in copies of it, and returns in how
 // many that was found, by kind of file and damage.
 func damageAll(t *testing.T, mem *vfs.MemFS, judge func(t *testing.T, file, what string, at int, got string, err error)) map[string]int {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,6 +35,7 @@ type gate struct {
 
 	opening atomic.Bool
 	listed  atomic.Pointer[[]string]
+	notes   sync.Mutex // is held while notes of logs are written
 }
 
 // newGate returns the gate to a database that is being opened.
@@ -138,7 +140,14 @@ func (g *gate) Link(from, to string) error {
 
 // Remove removes a file.
 func (g *gate) Remove(name string) error {
-	return g.do(false, func() error { return g.FS.Remove(name) })
+	return g.do(false, func() error {
+		if g.isLog(name) {
+			if err := g.retire(g.PathBase(name)); err != nil {
+				return err
+			}
+		}
+		return g.FS.Remove(name)
+	})
 }
 
 // RemoveAll removes a folder.

@@ -33,7 +33,8 @@ import (
 //
 // Either has two slots, which are written by turns, so that one is whole after
 // a crash within a write. A new manifest is noted before it becomes the
-// current one: the other slot still knows the old one then.
+// current one: the other slot still knows the old one then. Before a log is
+// removed that is noted, too: one that is missing and was not done with is lost.
 const (
 	guardName    = "GUARD"
 	guardMagic   = "PGD1"
@@ -157,17 +158,49 @@ func checkGuard(fs vfs.FS, dir string) error {
 	return checkLog(fs, dir, list)
 }
 
-// checkLog does so for the logs that were noted last. One that is not there
-// was not needed any more.
+// retire notes that a log is needed no more, before it is removed. The notes
+// are durable then, whichever they are: an older one, without a sync of what
+// has replaced it since, would miss the log after a crash.
+func (g *gate) retire(log string) error {
+	g.notes.Lock()
+	defer g.notes.Unlock()
+	list, err := readNotes(g.FS, g.dir)
+	if err != nil {
+		return err
+	}
+	for _, n := range list[logSlot:] {
+		if n.name == log {
+			n.length, n.sum = 0, 0
+			err = errors.Join(err, writeNote(g.FS, g.dir, logSlot, n, false))
+		}
+	}
+	if err = errors.Join(err, syncNotes(g.FS, g.dir)); err != nil {
+		return fmt.Errorf("note that %s is done with: %w", log, err)
+	}
+	return nil
+}
+
+// syncNotes makes the notes of a database durable, if it has any.
+func syncNotes(fs vfs.FS, dir string) error {
+	name := fs.PathJoin(dir, guardName)
+	if _, err := fs.Stat(name); errors.Is(err, iofs.ErrNotExist) {
+		return nil
+	}
+	f, err := fs.OpenReadWrite(name, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// checkLog does so for the logs that were noted last. One that was not needed
+// any more has a note without a length.
 func checkLog(fs vfs.FS, dir string, list notes) error {
 	for _, n := range list[logSlot:] {
-		if n.turn == 0 || list.latest(n.name).turn > n.turn {
+		if n.length == 0 || list.latest(n.name).turn > n.turn {
 			continue
 		}
 		data, err := readFile(fs, fs.PathJoin(dir, n.name))
-		if errors.Is(err, iofs.ErrNotExist) {
-			continue
-		}
 		if err != nil {
 			return explainOpen(err)
 		}
@@ -297,6 +330,8 @@ func (f *guarded) sync(sync func() error) error {
 			return err
 		}
 		failpoint.At("pebble/before-note")
+		f.gate.notes.Lock()
+		defer f.gate.notes.Unlock()
 		if err := writeNote(f.gate.FS, f.gate.dir, f.slot, f.note, f.durable); err != nil {
 			return fmt.Errorf("note %s: %w", f.note.name, err)
 		}
