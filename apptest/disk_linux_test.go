@@ -124,8 +124,10 @@ func mustEnd(t *testing.T, r *running, s *site, what string, reasons ...string) 
 	if code := r.code(t); code != 1 {
 		t.Errorf("exit code %d, want 1\n%s", code, &r.err)
 	}
-	last := r.err.String()
-	last = last[strings.LastIndex(last, "processor: pipeline"):]
+	_, last, ok := strings.Cut(r.err.String(), "processor: pipeline")
+	if !ok {
+		t.Fatalf("it does not say why it has ended\n%s", &r.err)
+	}
 	found := false
 	for _, reason := range reasons {
 		found = found || strings.Contains(last, reason)

@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/llm-optimizer/processor/kafka/kafkatest"
+	"github.com/llm-optimizer/processor/postgres/pgtest"
 )
 
 // kafkaApp is what the tests with Kafka run: Collector-shaped events in, results
@@ -275,15 +276,15 @@ func drain(t *testing.T, s *site, b *kafkatest.Broker, f *feed, follower *sighti
 	})
 	r.stop(t)
 	final := newSightings()
-	for _, rec := range b.Read(t, "out") {
+	for _, rec := range b.ReadCommitted(t, "out") {
 		final.add(rec.Value)
 	}
 	follower.compare(t, "a reader from the start", f)
 	final.compare(t, "a reader at the end", f)
-	if late := len(b.Read(t, "late")); late != 0 {
+	if late := len(b.ReadCommitted(t, "late")); late != 0 {
 		t.Errorf("%d late events, there are none", late)
 	}
-	if dead := len(b.Read(t, "dead")); dead != f.dead {
+	if dead := len(b.ReadCommitted(t, "dead")); dead != f.dead {
 		t.Errorf("%d dead letters, not %d", dead, f.dead)
 	}
 }
@@ -302,7 +303,38 @@ func (r *running) stop(t *testing.T) {
 // the time.
 func TestKafkaKilled(t *testing.T) {
 	b := kafkatest.Start(t)
-	s := newKafkaSite(t, b, kafkaApp)
+	killKafka(t, b, newKafkaSite(t, b, kafkaApp), 10)
+}
+
+// TestKafkaAndPostgresKilled does so with a table beside the topic: it has each
+// window once too.
+func TestKafkaAndPostgresKilled(t *testing.T) {
+	b, pg := kafkatest.Start(t), pgtest.Start(t)
+	s := newKafkaSite(t, b, kafkaAndPostgres)
+	s.env = append(s.env, "DATABASE_URL="+pg.URL())
+	f := killKafka(t, b, s, 50)
+	tableOf(t, pg).compare(t, "the table", f)
+}
+
+// kafkaAndPostgres has a table for what goes to the topic.
+var kafkaAndPostgres = strings.Replace(kafkaApp, "late_events:", `  - postgres: {url: "${DATABASE_URL}", table: requests}
+late_events:`, 1)
+
+// tableOf is what the table says.
+func tableOf(t *testing.T, pg *pgtest.Server) *sightings {
+	t.Helper()
+	found := newSightings()
+	for _, row := range pgtest.Query(t, pg.URL(), `select json_build_object('id', id, 'window_start', window_start,
+		'key', json_build_object('model', model), 'timing', timing,
+		'values', json_build_object('n', n, 'tokens', tokens, 'worst', worst))::text from requests`) {
+		found.add([]byte(row[0]))
+	}
+	return found
+}
+
+// killKafka kills the pipeline so many times, lets it finish, and compares.
+func killKafka(t *testing.T, b *kafkatest.Broker, s *site, times int) *feed {
+	t.Helper()
 	f, follower := newFeed(t, b, 100), newSightings()
 	b.Follow(t, "out", func(r *kgo.Record) { follower.add(r.Value) })
 	ctx, cancel := context.WithCancel(t.Context())
@@ -311,7 +343,7 @@ func TestKafkaKilled(t *testing.T) {
 
 	rng := rand.New(rand.NewPCG(*seed, 101))
 	kills, advanced, before := 0, 0, 0
-	for goal := scaled(t, 50); kills < goal; kills++ {
+	for goal := scaled(t, times); kills < goal; kills++ {
 		r := s.start(t)
 		time.Sleep(time.Duration(50+rng.IntN(900)) * time.Millisecond)
 		if !r.kill() {
@@ -331,46 +363,7 @@ func TestKafkaKilled(t *testing.T) {
 		t.Errorf("only %d of %d lives gave results: that proves too little", advanced, kills)
 	}
 	drain(t, s, b, f, follower)
-}
-
-// TestKafkaBrokerFaults kills, restarts and freezes the broker under a process
-// that goes on by itself.
-func TestKafkaBrokerFaults(t *testing.T) {
-	b := kafkatest.Start(t)
-	s := newKafkaSite(t, b, kafkaApp)
-	f, follower := newFeed(t, b, 200), newSightings()
-	b.Follow(t, "out", func(r *kgo.Record) { follower.add(r.Value) })
-	r := s.start(t)
-	for _, fault := range []struct {
-		name string
-		do   func()
-	}{
-		{"killed", func() { b.Kill(); b.Restart(t) }},
-		{"stopped", func() { b.Stop(); b.Restart(t) }},
-		{"frozen", func() { b.Pause(); time.Sleep(8 * time.Second); b.Continue() }},
-	} {
-		before := follower.count()
-		ctx, cancel := context.WithCancel(t.Context())
-		paced := make(chan error, 1)
-		go func() { paced <- f.pace(ctx, 40, 10*time.Millisecond) }()
-		await(t, "results before the broker is "+fault.name, func() bool { return follower.count() > before+20 })
-		fault.do()
-		after := follower.count()
-		await(t, "results after the broker was "+fault.name, func() bool {
-			select {
-			case <-r.done:
-				t.Fatalf("the process has ended, as the broker was %s\n%s", fault.name, &r.err)
-			default:
-			}
-			return follower.count() > after+20
-		})
-		cancel()
-		if err := <-paced; err != nil {
-			t.Fatal(err)
-		}
-	}
-	r.stop(t)
-	drain(t, s, b, f, follower)
+	return f
 }
 
 // TestKafkaSecondInstance starts a process of the same identity on a copy of the
@@ -426,7 +419,7 @@ func TestKafkaStopLatest(t *testing.T) {
 	follower.compare(t, "a reader", f)
 	rows := follower.count()
 	s.finish(t)
-	if got := len(b.Read(t, "out")); got != rows {
+	if got := len(b.ReadCommitted(t, "out")); got != rows {
 		t.Errorf("a run without new input gave %d rows", got-rows)
 	}
 	for p := range int32(kafkaPartitions) {

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/llm-optimizer/processor/kafka/kafkatest"
@@ -157,5 +159,14 @@ func fillTopic(ctx context.Context, o options, addr string) (err error) {
 
 // createTopic makes a topic with the partitions of all topics here.
 func createTopic(ctx context.Context, addr, topic string) error {
-	return kafkatest.CreateTopic(ctx, addr, topic, kafkaParts)
+	c, err := kgo.NewClient(kgo.SeedBrokers(addr))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_, err = kadm.NewClient(c).CreateTopic(ctx, kafkaParts, 1, nil, topic)
+	if errors.Is(err, kerr.TopicAlreadyExists) {
+		return nil
+	}
+	return err
 }

@@ -24,8 +24,8 @@ type consumer struct {
 	committed bool
 	client    *kgo.Client
 
-	fetchBytes  int
-	compression compression
+	fetchBytes int
+	fetchSize  fetchSize
 
 	stop  context.CancelFunc
 	loops sync.WaitGroup
@@ -95,14 +95,14 @@ func connectConsumer(ctx context.Context, s *Source) (*consumer, error) {
 		level = kgo.ReadCommitted()
 	}
 	c.fetchBytes = cmp.Or(s.FetchBytes, defaultFetchBytes)
-	c.compression.now = c.fetchBytes
+	c.fetchSize.now = min(c.fetchBytes, firstFetchBytes)
 	c.client, err = s.Cluster.connect(ctx, s.Log, &s.health,
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()), // nothing is skipped in silence
 		kgo.FetchIsolationLevel(level),
-		kgo.KeepControlRecords(), // positions go past them
-		kgo.FetchMaxPartitionBytes(int32(c.fetchBytes)), // check has bounded it
-		kgo.FetchMaxBytes(int32(c.fetchBytes*fetchesAtOnce)),
-		kgo.WithHooks(&c.compression),
+		kgo.KeepControlRecords(),                           // positions go past them
+		kgo.FetchMaxPartitionBytes(int32(c.fetchSize.now)), // check has bounded it
+		kgo.FetchMaxBytes(int32(c.fetchSize.now*fetchesAtOnce)),
+		kgo.WithHooks(&c.fetchSize),
 		kgo.FetchMaxWait(fetchWait),
 		kgo.MetadataMinAge(assignPause),
 		kgo.MaxDecompressBatchBytes(maxBatchBytes),

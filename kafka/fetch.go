@@ -39,7 +39,7 @@ func (c *consumer) fetch(ctx context.Context) {
 				}
 			}
 		}
-		if n, changed := c.compression.next(c.fetchBytes); changed {
+		if n, changed := c.fetchSize.next(c.fetchBytes); changed {
 			c.client.UpdateFetchMaxBytes(int32(n*fetchesAtOnce), int32(n)) // not above what it was made with
 		}
 	}

@@ -121,6 +121,9 @@ func TestTheCommittedIsSeen(t *testing.T) {
 		t.Errorf("%d rows are seen after Commit, want 5", n)
 	}
 	write(t, s, rows(5, 5))
+	if err := s.client.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -262,5 +265,27 @@ func TestSinkSettings(t *testing.T) {
 		if _, err := compression(name); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestTooLarge: a row that the client itself refuses does not get lost among
+// others that it takes.
+func TestTooLarge(t *testing.T) {
+	brokers := fakeBroker(t).ListenAddrs()
+	topic := newTopic(t, brokers, 1)
+	s := sinkAt(brokers, topic)
+	resumed(t, s, sink.Mark{}, 0)
+	b := rows(0, 3)
+	b.Results[1].KeyJSON = `{"model":"` + strings.Repeat("x", 2<<20) + `"}`
+	err := s.Write(t.Context(), b)
+	if err == nil {
+		_, err = s.Commit(t.Context(), sink.Mark{Epoch: 1})
+	}
+	says(t, err, topic, "max.message.bytes")
+	if err := s.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if n := len(read(t, brokers, topic, kgo.ReadCommitted())); n != 0 {
+		t.Errorf("%d rows are seen", n)
 	}
 }

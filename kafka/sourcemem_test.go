@@ -65,7 +65,7 @@ func TestFillAllocatesNothing(t *testing.T) {
 
 // What is compressed a thousandfold is fetched in small pieces.
 func TestCompressionBoundsFetches(t *testing.T) {
-	c := compression{now: 512 << 10}
+	c := fetchSize{now: 512 << 10}
 	for _, step := range []struct {
 		compressed, decompressed, want int
 	}{

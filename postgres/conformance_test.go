@@ -40,9 +40,8 @@ func TestMarkerConformance(t *testing.T) {
 	for name, change := range map[string]func(*Sink){
 		"held":    func(*Sink) {},
 		"spilled": func(s *Sink) { s.spillAt = 1 },
-		"history": func(s *Sink) { s.History = true },
+		"history": func(s *Sink) { s.History, s.Values, s.Meta = true, JSONB, true },
 		"at once": func(s *Sink) { s.AtOnce = true },
-		"jsonb":   func(s *Sink) { s.Values, s.Meta = JSONB, true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			sinktest.RunMarker(t, func(t *testing.T) sinktest.Place {

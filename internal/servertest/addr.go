@@ -21,7 +21,7 @@ const (
 func FreeAddr() (string, error) {
 	var last error
 	for range 100 {
-		addr := fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(lastPort-firstPort)) //nolint:gosec // any will do
+		addr := fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(lastPort-firstPort))
 		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
 		if err == nil {
 			return addr, l.Close()

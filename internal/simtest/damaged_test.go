@@ -197,7 +197,7 @@ func TestDamagedStateIsRefused(t *testing.T) {
 	var seen outcomes
 	rapid.Check(t, func(t *rapid.T) {
 		w := wear(t)
-		i, ok := w.damage(t, rapid.SampledFrom([]string{"db ", "db ", "db ", "checkpoints "}).Draw(t, "place"), w.older)
+		i, ok := w.damage(t, rapid.SampledFrom([]string{"db .log", "db .log", "db MANIFEST", "db ", "db ", "checkpoints "}).Draw(t, "place"), w.older)
 		if !ok {
 			return
 		}

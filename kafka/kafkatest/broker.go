@@ -1,11 +1,9 @@
 package kafkatest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,26 +12,26 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/llm-optimizer/processor/internal/servertest"
 )
 
-// Broker is a broker, its address and its files. It ends with the test.
+// Broker is a broker, its addresses and its files.
 type Broker struct {
-	// Dir is where it keeps its files.
-	Dir string
-
-	jars       string
-	addr       string
-	controller string
+	jars   string
+	folder *servertest.Folder
+	// addr is for clients, internal for the broker itself and for what this
+	// package asks it, controller for its other role.
+	addr, internal, controller string
 	// through is the address that clients are told, if it is not addr.
 	through   string
 	listeners []listener
 	settings  []string
-	scram     []string
-	slowly    bool // without the compiler's quick start
+	secured   bool
+	certs     *servertest.Certificates
+	fullSpeed bool
 
-	cmd  *exec.Cmd
-	done chan struct{} // closed when the process has ended
-	log  *os.File
+	process *servertest.Process
 }
 
 // Option changes how a broker is started.
@@ -43,25 +41,21 @@ type Option func(*Broker)
 // before it.
 func Advertised(addr string) Option { return func(b *Broker) { b.through = addr } }
 
-// Setting adds a line NAME=VALUE to the broker's configuration.
+// Setting adds a line NAME=VALUE to the broker's configuration. It wins over
+// what tests get without.
 func Setting(line string) Option { return func(b *Broker) { b.settings = append(b.settings, line) } }
 
-// ForBenchmarks lets the broker run as in production, where tests prefer that
-// it starts quickly.
-func ForBenchmarks() Option { return func(b *Broker) { b.slowly = true } }
+// ForBenchmarks lets the broker run as fast as in production, where tests
+// prefer that it starts quickly.
+func ForBenchmarks() Option { return func(b *Broker) { b.fullSpeed = true } }
 
-// patience is how long a broker may take to start.
-const patience = 2 * time.Minute
-
-// Start starts a broker for a test, which is skipped where there is none.
+// Start starts a broker that ends with the test. The test is skipped where
+// there is none.
 func Start(t testing.TB, opts ...Option) *Broker {
 	t.Helper()
 	b, err := Run(opts...)
-	switch {
-	case errors.Is(err, ErrMissing):
-		t.Skipf("SKIPPED kafka: %v", err)
-	case err != nil:
-		t.Fatal(err)
+	if err != nil {
+		missing(t, err)
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -72,8 +66,14 @@ func Start(t testing.TB, opts ...Option) *Broker {
 	return b
 }
 
-// ErrMissing says that no broker is installed.
-var ErrMissing = errors.New("no kafka broker is installed")
+// missing skips a test for which there is no broker, or fails it.
+func missing(t testing.TB, err error) {
+	t.Helper()
+	if errors.Is(err, ErrMissing) {
+		t.Skipf("SKIPPED kafka: %v", err)
+	}
+	t.Fatal(err)
+}
 
 // Run starts a broker that Close ends.
 func Run(opts ...Option) (*Broker, error) {
@@ -85,7 +85,7 @@ func Run(opts ...Option) (*Broker, error) {
 	for _, o := range opts {
 		o(b)
 	}
-	if b.Dir, err = os.MkdirTemp(scratch(), "processor-kafka"); err != nil {
+	if b.folder, err = servertest.NewFolder("processor-kafka"); err != nil {
 		return nil, err
 	}
 	// Somebody may take a port between our look and the broker's.
@@ -94,104 +94,81 @@ func Run(opts ...Option) (*Broker, error) {
 			return b, nil
 		}
 		b.Kill()
-		_ = os.RemoveAll(filepath.Join(b.Dir, "data"))
+		_ = os.RemoveAll(b.data()) // else formatting it says so
 	}
-	err = fmt.Errorf("kafka does not start: %w\n%s", err, b.Log())
+	err = fmt.Errorf("starting kafka: %w\n%s", err, b.Log())
 	b.Close()
 	return nil, err
 }
 
-// scratch is a folder in memory where there is one.
-func scratch() string {
-	const memory = "/dev/shm"
-	if info, err := os.Stat(memory); err == nil && info.IsDir() && os.Getenv("TMPDIR") == "" {
-		return memory
-	}
-	return ""
-}
-
 // begin takes ports, formats the data and starts.
 func (b *Broker) begin() error {
-	b.addr, b.controller = freeAddr(), freeAddr()
-	for i := range b.listeners {
-		b.listeners[i].addr = freeAddr()
+	if err := b.secure(); err != nil {
+		return err
+	}
+	if err := b.takePorts(); err != nil {
+		return err
 	}
 	if err := b.write(); err != nil {
 		return err
 	}
-	args := []string{"kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c", filepath.Join(b.Dir, "server.properties")}
-	for _, user := range b.scram {
+	ctx, cancel := context.WithTimeout(context.Background(), servertest.Patience)
+	defer cancel()
+	args := []string{"kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c", b.folder.File(propertiesFile)}
+	for _, user := range b.scramUsers() {
 		args = append(args, "--add-scram", user)
 	}
-	format := b.java("128m", args...)
-	if out, err := format.CombinedOutput(); err != nil {
-		return fmt.Errorf("formatting the data: %w\n%s", err, out)
+	if _, err := servertest.Run(b.java(ctx, "128m", args...)); err != nil {
+		return fmt.Errorf("formatting the data: %w", err)
 	}
 	return b.launch()
 }
 
-// java is a command of the broker's jars.
-func (b *Broker) java(heap string, args ...string) *exec.Cmd {
-	jvm := []string{"-Xmx" + heap, "-Xshare:auto", "-XX:+UseSerialGC", "-cp", filepath.Join(b.jars, "*"), "-Dlog4j2.configurationFile=" + filepath.Join(b.Dir, "log4j2.yaml")}
-	if !b.slowly {
+func (b *Broker) takePorts() error {
+	addrs := []*string{&b.addr, &b.internal, &b.controller}
+	for i := range b.listeners {
+		addrs = append(addrs, &b.listeners[i].addr)
+	}
+	for _, addr := range addrs {
+		var err error
+		if *addr, err = servertest.FreeAddr(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// java runs a class of the broker's jars.
+func (b *Broker) java(ctx context.Context, heap string, args ...string) *exec.Cmd {
+	jvm := []string{
+		"-Xmx" + heap, "-Xshare:auto", "-XX:+UseSerialGC", "-XX:-UsePerfData",
+		// What is unpacked there a killed broker does not remove.
+		"-Djava.io.tmpdir=" + b.folder.Path,
+		"-cp", filepath.Join(b.jars, "*"), "-Dlog4j2.configurationFile=" + b.folder.File(log4jFile),
+	}
+	if !b.fullSpeed {
 		jvm = append(jvm, "-XX:TieredStopAtLevel=1")
 	}
-	cmd := exec.Command("java", append(jvm, args...)...)
-	cmd.SysProcAttr = dieWithParent()
-	return cmd
+	return exec.CommandContext(ctx, "java", append(jvm, args...)...)
 }
 
 // launch starts the process and waits until it answers.
 func (b *Broker) launch() error {
-	var err error
-	if b.log, err = os.OpenFile(filepath.Join(b.Dir, "log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600); err != nil {
-		return err
-	}
 	heap := "512m"
-	if b.slowly {
+	if b.fullSpeed {
 		heap = "1g"
 	}
-	b.cmd = b.java(heap, "kafka.Kafka", filepath.Join(b.Dir, "server.properties"))
-	b.cmd.Stdout, b.cmd.Stderr = b.log, b.log
-	if err := b.cmd.Start(); err != nil {
+	var err error
+	b.process, err = servertest.Start(b.java(context.Background(), heap, "kafka.Kafka", b.folder.File(propertiesFile)), b.folder.File("log"))
+	if err != nil {
 		return err
 	}
-	b.done = make(chan struct{})
-	go func() {
-		defer close(b.done)
-		_ = b.cmd.Wait()
-		_ = b.log.Close()
-	}()
-	return b.answer()
+	return b.process.Answers(b.ping)
 }
 
-// answer waits until the broker answers clients, at its own address.
-func (b *Broker) answer() error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", b.addr)
-		if err == nil {
-			_ = conn.Close()
-			if err = b.ping(ctx); err == nil {
-				return nil
-			}
-		}
-		select {
-		case <-tick.C:
-		case <-b.done:
-			return errors.New("the broker has ended")
-		case <-ctx.Done():
-			return fmt.Errorf("no answer from the broker: %w", err)
-		}
-	}
-}
-
-// ping asks the broker for anything that it answers when it is ready.
+// ping asks the broker for anything; it answers when it is ready.
 func (b *Broker) ping(ctx context.Context) error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(b.addr), kgo.RetryTimeout(time.Second))
+	client, err := kgo.NewClient(kgo.SeedBrokers(b.internal), kgo.RetryTimeout(time.Second), kgo.DisableClientMetrics())
 	if err != nil {
 		return err
 	}
@@ -215,56 +192,32 @@ func (b *Broker) advertised() string {
 }
 
 // Kill ends the broker as by a crash.
-func (b *Broker) Kill() { b.end(syscall.SIGKILL) }
+func (b *Broker) Kill() { b.process.Kill() }
 
 // Stop ends the broker in order.
-func (b *Broker) Stop() { b.end(syscall.SIGTERM) }
-
-func (b *Broker) end(sig syscall.Signal) {
-	if b.done == nil {
-		return
-	}
-	_ = b.cmd.Process.Signal(sig)
-	if sig != syscall.SIGKILL {
-		t := time.AfterFunc(patience, func() { _ = b.cmd.Process.Kill() })
-		defer t.Stop()
-	}
-	<-b.done
-}
+func (b *Broker) Stop() { b.process.End(syscall.SIGTERM) }
 
 // Pause stops the broker in its tracks, until Continue.
-func (b *Broker) Pause() { _ = b.cmd.Process.Signal(syscall.SIGSTOP) }
+func (b *Broker) Pause() { b.process.Pause() }
 
 // Continue lets a paused broker go on.
-func (b *Broker) Continue() { _ = b.cmd.Process.Signal(syscall.SIGCONT) }
+func (b *Broker) Continue() { b.process.Continue() }
 
-// Restart starts a broker that has ended again, on its data and its ports.
+// Restart kills the broker, if it runs, and starts it again on its data and its
+// ports.
 func (b *Broker) Restart(t testing.TB) {
 	t.Helper()
+	b.Kill()
 	if err := b.launch(); err != nil {
 		t.Fatalf("kafka does not start again: %v\n%s", err, b.Log())
 	}
 }
 
 // Log is the end of what the broker has logged.
-func (b *Broker) Log() string {
-	const most = 8 << 10
-	text, _ := os.ReadFile(filepath.Join(b.Dir, "log")) // there may be none yet
-	return string(bytes.ToValidUTF8(text[max(0, len(text)-most):], nil))
-}
+func (b *Broker) Log() string { return b.folder.Tail("log") }
 
 // Close ends the broker and removes its files.
 func (b *Broker) Close() {
 	b.Kill()
-	_ = os.RemoveAll(b.Dir)
-}
-
-// freeAddr is a loopback address that nobody listens on now.
-func freeAddr() string {
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "127.0.0.1:0"
-	}
-	defer l.Close()
-	return l.Addr().String()
+	b.folder.Remove()
 }
