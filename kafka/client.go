@@ -154,7 +154,7 @@ func (c *Cluster) contact(ctx context.Context, client *kgo.Client, patience time
 		if err == nil {
 			return nil
 		}
-		if last == nil || bounded.Err() == nil { // else it says no more than that time is up
+		if last == nil || bounded.Err() == nil && !timedOut(err) { // else it says no more than that time is up
 			last = err
 		}
 		if hopeless(last) {

@@ -79,7 +79,7 @@ func (c *consumer) adopt(ctx context.Context, topics []topic, later bool) ([]*pa
 		for _, n := range t.partitions[min(have, len(t.partitions)):] {
 			p := &partition{
 				c: c, place: place{t.name, n}, origin: event.Origin{Topic: t.name, Partition: n}, id: t.id,
-				later: later, stop: -1, ends: ends{end: -1, stuck: -1}, ready: newSignal(),
+				later: later, stop: -1, ends: ends{end: -1, stuck: -1}, ready: newSignal(), queue: queue{share: maxShare},
 			}
 			parts, places = append(parts, p), append(places, p.place)
 		}

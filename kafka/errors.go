@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -122,6 +123,8 @@ func (a about) ofTransaction(err error) string {
 func (a about) ofSASL(err error) string {
 	s := a.cluster.SASL
 	switch {
+	case s != nil && ofToken(err):
+		return refusedToken
 	case errors.Is(err, kerr.UnsupportedSaslMechanism) && s != nil:
 		return fmt.Sprintf("the brokers do not take sasl.mechanism %s on this port: use the one that they do", s.Mechanism)
 	case errors.Is(err, kerr.SaslAuthenticationFailed), errors.Is(err, kerr.IllegalSaslState):
@@ -129,11 +132,19 @@ func (a about) ofSASL(err error) string {
 			return "the brokers want SASL on this port: set sasl.mechanism, sasl.username and sasl.password"
 		}
 		if s.Mechanism == saslOAuth {
-			return "the brokers refuse the token: check sasl.token or sasl.token_file, and whether it has expired"
+			return refusedToken
 		}
 		return fmt.Sprintf("the brokers refuse user %q: check sasl.username, sasl.password and sasl.mechanism (%s)", s.Username, s.Mechanism)
 	}
 	return ""
+}
+
+const refusedToken = "the brokers refuse the token: check sasl.token or sasl.token_file, and whether it has expired"
+
+// ofToken reports whether a broker has said what it has against a token, which
+// the client does not expect it to (RFC 7628, 3.2.2).
+func ofToken(err error) bool {
+	return strings.Contains(err.Error(), "unexpected data in oauth response")
 }
 
 // ofConnection guesses: brokers that are talked to in a wrong way just hang up.
@@ -174,9 +185,12 @@ func fenced(err error) bool {
 // hopeless reports whether trying again cannot change the error of a
 // connection.
 func hopeless(err error) bool {
+	if err == nil {
+		return false
+	}
 	var header tls.RecordHeaderError
 	var dns *net.DNSError
-	return ofCertificate(err) || ofAlert(err) || errors.As(err, &header) ||
+	return ofCertificate(err) || ofAlert(err) || ofToken(err) || errors.As(err, &header) ||
 		errors.As(err, &dns) && dns.IsNotFound ||
 		errors.Is(err, kerr.SaslAuthenticationFailed) || errors.Is(err, kerr.UnsupportedSaslMechanism) || errors.Is(err, kerr.IllegalSaslState) ||
 		errors.Is(err, kgo.ErrClientClosed)

@@ -84,7 +84,7 @@ func (p *partition) push(f *kgo.FetchPartition) {
 		p.tail = max(p.tail, f.Records[n-1].Offset+1)
 		q := &p.queue
 		q.fetched = append(q.fetched, f.Records)
-		if q.bytes += bytes; q.bytes >= q.share && q.full.IsZero() {
+		if q.bytes += bytes; q.bytes > q.share && q.full.IsZero() {
 			q.full = time.Now()
 		}
 	}
@@ -123,7 +123,7 @@ func (p *partition) drop(n, bytes int, passed int64, last time.Time) {
 	if !last.IsZero() {
 		p.lastTime, p.quiet = last, time.Time{}
 	}
-	if q.bytes < q.share/2 {
+	if q.bytes <= q.share/2 { // also of a share that is not given yet
 		q.full = time.Time{}
 		p.resume()
 		p.c.hungry.set()

@@ -68,7 +68,7 @@ func TestSecurityOnKafka(t *testing.T) {
 	says(t, err, `user "alice" may not write topic "`+topic+`"`, "ACL")
 	s.shut()
 	broker.DenyTransactions(t, "llm-health/denied")
-	denied := sinkAt(s.Cluster.Brokers, topic)
+	denied := sinkAt(s.Cluster.Brokers, newTopic(t, brokers, 1))
 	denied.Cluster, denied.Name = s.Cluster, "denied"
 	_, err = resume(t, denied, sink.Mark{}, 0, false)
 	says(t, err, `user "alice" may not use the transactional id "llm-health/denied"`)

@@ -126,3 +126,25 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Logf("%d MiB are held at most", held>>20)
 	}
 }
+
+// A queue that was emptied is fetched again, whatever its share was meanwhile.
+func TestAnEmptyQueueIsNotFull(t *testing.T) {
+	for _, share := range []int{0, 1, 1 << 10, 1 << 20} {
+		p, refill := filledPartition(100)
+		records := refill()
+		p.queue = queue{share: share}
+		p.push(&kgo.FetchPartition{Records: records})
+		if full := !p.queue.full.IsZero(); full != (share < 1<<20) {
+			t.Errorf("share %d: full %v", share, full)
+		}
+		p.isHungry(share / 2)
+		var c source.Chunk
+		for len(p.queue.fetched) > 0 {
+			c.Reset()
+			p.fill(&c, p.head())
+		}
+		if !p.queue.full.IsZero() || p.queue.bytes != 0 {
+			t.Errorf("share %d: an empty queue counts as full, with %d bytes", share, p.queue.bytes)
+		}
+	}
+}

@@ -78,7 +78,8 @@ install_kafka() {
 	local part="$kafka.part.$$"
 	if timeout 600 mvn -q -B -f kafka/pom.xml org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
 		-DincludeScope=runtime -DoutputDirectory="$part" >/dev/null 2>&1 </dev/null; then
-		mv -T "$part" "$kafka" 2>/dev/null
+		rm -rf "$kafka" # what is there is not complete
+		mv "$part" "$kafka" 2>/dev/null
 	fi
 	rm -rf "$part"
 	have_kafka || echo "SKIPPED kafka: it could not be fetched; the tests that start a broker are skipped"

@@ -5,7 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"math"
-	"strings"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -38,18 +38,15 @@ func perSecond(s pipeline.Summary) int64 {
 func writeSummary(w io.Writer, s pipeline.Summary) {
 	fmt.Fprintf(w, "%s events in %v (%s/s): %s results, %s late, %s dead\n", count(s.Events),
 		s.Elapsed.Round(time.Millisecond), count(perSecond(s)), count(s.Results), count(s.Late), count(s.Dead+s.Refused))
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, strings.Join([]string{"query", "read", "in windows", "late", "dead", "filtered", "unwindowed", "results", ""}, "\t"))
-	for _, q := range s.Queries {
-		for _, cell := range []string{q.Query, count(q.Read), count(q.InWindows), count(q.Late), count(q.Dead), count(q.Filtered), count(q.Unwindowed), count(q.Results)} {
-			fmt.Fprint(t, cell, "\t")
-		}
-		fmt.Fprintln(t)
-	}
-	_ = t.Flush()
+	writeLedgers(w, s.Queries)
 	for _, q := range s.Queries {
 		if q.Overflow > 0 {
 			fmt.Fprintf(w, "query %s: %s of its events went to the overflow group, because of a limit\n", q.Query, count(q.Overflow))
+		}
+	}
+	for _, n := range s.Nulls {
+		if n.Nulls > 0 {
+			fmt.Fprintf(w, "query %s: %s was null in %s of %s events\n", n.Query, n.Field, count(n.Nulls), count(n.Rows))
 		}
 	}
 	if s.DroppedWindows > 0 {
@@ -58,6 +55,41 @@ func writeSummary(w io.Writer, s pipeline.Summary) {
 	if s.KeptWindows > 0 {
 		fmt.Fprintf(w, "%s kept in %s\n", plural(int(s.KeptWindows), "open window", "open windows"), s.State)
 	}
+}
+
+// writeLedgers writes a line for each query; duplicates have a column if there
+// are any.
+func writeLedgers(w io.Writer, ledgers []pipeline.Ledger) {
+	columns := []struct {
+		name string
+		of   func(pipeline.Ledger) int64
+	}{
+		{"read", func(l pipeline.Ledger) int64 { return l.Read }},
+		{"in windows", func(l pipeline.Ledger) int64 { return l.InWindows }},
+		{"late", func(l pipeline.Ledger) int64 { return l.Late }},
+		{"dead", func(l pipeline.Ledger) int64 { return l.Dead }},
+		{"filtered", func(l pipeline.Ledger) int64 { return l.Filtered }},
+		{"unwindowed", func(l pipeline.Ledger) int64 { return l.Unwindowed }},
+		{"duplicate", func(l pipeline.Ledger) int64 { return l.Duplicate }},
+		{"results", func(l pipeline.Ledger) int64 { return l.Results }},
+	}
+	if !slices.ContainsFunc(ledgers, func(l pipeline.Ledger) bool { return l.Duplicate > 0 }) {
+		columns = slices.Delete(columns, 6, 7)
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprint(t, "query\t")
+	for _, c := range columns {
+		fmt.Fprint(t, c.name, "\t")
+	}
+	fmt.Fprintln(t)
+	for _, l := range ledgers {
+		fmt.Fprint(t, l.Query, "\t")
+		for _, c := range columns {
+			fmt.Fprint(t, count(c.of(l)), "\t")
+		}
+		fmt.Fprintln(t)
+	}
+	_ = t.Flush()
 }
 
 // summaryAttrs is the summary for a log of JSON.

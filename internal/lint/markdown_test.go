@@ -143,7 +143,8 @@ func TestDocumentedConfigsLoad(t *testing.T) {
 			if err := os.WriteFile(file, []byte(m[1]), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := config.Load(file, nil); err != nil {
+			environ := []string{"DATABASE_URL=postgres://localhost/llm", "KAFKA_PASSWORD=x"}
+			if _, err := config.Load(file, environ); err != nil {
 				t.Errorf("the config in %s: %v", name, err)
 			}
 		}

@@ -60,21 +60,6 @@ func (b *Broker) CreateTopic(t testing.TB, topic string, partitions int32, confi
 	})
 }
 
-// CreateTopic creates a topic on the broker at an address, also one that this
-// package has not started, unless it is there.
-func CreateTopic(ctx context.Context, addr, topic string, partitions int32) error {
-	c, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.DisableClientMetrics())
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	_, err = kadm.NewClient(c).CreateTopic(ctx, partitions, 1, nil, topic)
-	if errors.Is(err, kerr.TopicAlreadyExists) {
-		return nil
-	}
-	return err
-}
-
 // AddPartitions gives a topic more partitions, to that many in all, and waits
 // until they can be used.
 func (b *Broker) AddPartitions(t testing.TB, topic string, partitions int) {

@@ -118,3 +118,14 @@ func TestTLS(t *testing.T) {
 		t.Error("it accepts a connection without TLS")
 	}
 }
+
+// BenchmarkStart is how long tests wait for a server.
+func BenchmarkStart(b *testing.B) {
+	for b.Loop() {
+		s, err := Run()
+		if err != nil {
+			missing(b, err)
+		}
+		s.Close()
+	}
+}
