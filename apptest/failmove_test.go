@@ -20,8 +20,12 @@ var (
 	restorePoints = []string{"restore/copied", "restore/in-place", "restore/moved-aside", "restore/next"}
 )
 
-// unswept are points at which no test kills, and why.
-var unswept = map[string]string{}
+// unswept are points at which no test here kills, and why.
+var unswept = map[string]string{
+	"postgres/before-write-commit": "rows without marks: nothing is promised of them but that they come",
+	"postgres/after-write-commit":  "likewise",
+	"postgres/after-spill":         "it takes an epoch of more rows than memory is for; the package's own tests come there",
+}
 
 // moveLines is how long the input is where only the start is of interest.
 const moveLines = exactLines / 20
@@ -29,7 +33,7 @@ const moveLines = exactLines / 20
 // TestEveryFailpointIsSwept wants each point of the code to be in one of the
 // lists, and nothing else.
 func TestEveryFailpointIsSwept(t *testing.T) {
-	listed := slices.Concat(freshPoints, cutPoints, asidePoints, restorePoints, slices.Collect(maps.Keys(unswept)))
+	listed := slices.Concat(freshPoints, cutPoints, asidePoints, restorePoints, serverPoints)
 	call := regexp.MustCompile(`failpoint\.At\("([^"]+)"\)`)
 	found := map[string]bool{}
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
@@ -41,7 +45,8 @@ func TestEveryFailpointIsSwept(t *testing.T) {
 			t.Errorf("%s has points whose name is not a literal: no test can list them", path)
 		}
 		for _, m := range call.FindAllStringSubmatch(string(text), -1) {
-			if found[m[1]] = true; !slices.Contains(listed, m[1]) {
+			found[m[1]] = true
+			if !slices.Contains(listed, m[1]) && unswept[m[1]] == "" {
 				t.Errorf("%s: no test kills at the point %q: list it in apptest, with the run that comes to it", path, m[1])
 			}
 		}
@@ -50,7 +55,7 @@ func TestEveryFailpointIsSwept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, point := range listed {
+	for _, point := range slices.AppendSeq(listed, maps.Keys(unswept)) {
 		if !found[point] {
 			t.Errorf("the point %q is not in the code any more", point)
 		}

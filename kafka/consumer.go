@@ -32,8 +32,7 @@ type consumer struct {
 
 	// mu guards what follows. It is taken before that of a partition.
 	mu sync.Mutex
-	// topics are those that are read, by name; counts how many of their
-	// partitions are.
+	// topics are those that are read, by name.
 	topics  map[string]*known
 	reading map[place]*partition // the open ones
 
@@ -45,7 +44,8 @@ type consumer struct {
 
 // known is a topic that is read.
 type known struct {
-	id         topicID
+	id topicID
+	// partitions is how many of it have been handed out.
 	partitions int
 	// missing is since when the cluster does not show it.
 	missing time.Time
@@ -166,7 +166,7 @@ func (c *consumer) remove(p *partition) {
 	c.hungry.set()
 }
 
-// open partitions, in order.
+// opened are the open partitions, in order.
 func (c *consumer) opened() []*partition {
 	c.mu.Lock()
 	defer c.mu.Unlock()

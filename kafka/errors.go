@@ -123,23 +123,18 @@ func (a about) ofTransaction(err error) string {
 func (a about) ofSASL(err error) string {
 	s := a.cluster.SASL
 	switch {
-	case s != nil && ofToken(err):
-		return refusedToken
+	case s != nil && s.Mechanism == saslOAuth && (ofToken(err) || errors.Is(err, kerr.SaslAuthenticationFailed)):
+		return "the brokers refuse the token: check sasl.token or sasl.token_file, and whether it has expired"
 	case errors.Is(err, kerr.UnsupportedSaslMechanism) && s != nil:
 		return fmt.Sprintf("the brokers do not take sasl.mechanism %s on this port: use the one that they do", s.Mechanism)
 	case errors.Is(err, kerr.SaslAuthenticationFailed), errors.Is(err, kerr.IllegalSaslState):
 		if s == nil {
 			return "the brokers want SASL on this port: set sasl.mechanism, sasl.username and sasl.password"
 		}
-		if s.Mechanism == saslOAuth {
-			return refusedToken
-		}
 		return fmt.Sprintf("the brokers refuse user %q: check sasl.username, sasl.password and sasl.mechanism (%s)", s.Username, s.Mechanism)
 	}
 	return ""
 }
-
-const refusedToken = "the brokers refuse the token: check sasl.token or sasl.token_file, and whether it has expired"
 
 // ofToken reports whether a broker has said what it has against a token, which
 // the client does not expect it to (RFC 7628, 3.2.2).
@@ -158,6 +153,8 @@ func (a about) ofConnection(err error) string {
 		return "the broker does not speak TLS on this port: leave out tls, or use the port for TLS"
 	case ofAlert(err):
 		return "the broker has refused the TLS connection: check tls.cert_file and tls.key_file (it may want a certificate, or not trust this one)"
+	case strings.Contains(err.Error(), "plaintext connection speaking to a tls endpoint"): // what came was an alert of TLS
+		return "the broker wants TLS on this port: check " + a.suspects()
 	case a.first && a.cluster.TLS != nil && timedOut(err):
 		return "the broker does not answer to TLS: check that this port is one for TLS"
 	case errors.As(err, &eof), a.first && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)):

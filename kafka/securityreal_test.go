@@ -57,7 +57,7 @@ func TestSecurityOnKafka(t *testing.T) {
 	resumed(t, s, sink.Mark{}, 0)
 	write(t, s, rows(0, 3))
 	commit(t, s, 1)
-	if n := len(held(t, brokers, topic).IDs); n != 3 {
+	if n := len(heldInTheEnd(t, brokers, topic).IDs); n != 3 {
 		t.Errorf("%d rows are seen, want 3", n)
 	}
 	broker.Deny(t, kadm.OpWrite, topic)

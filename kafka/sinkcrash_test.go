@@ -147,7 +147,7 @@ func (s *scene) toTheEnd(o *sinktest.Outbox) error {
 	var err error
 	for range 10 {
 		if err = s.live(ctx, o, func() error { return nil }); err == nil {
-			return s.exact(held(s.t, s.brokers, s.topic), o)
+			return s.exact(heldInTheEnd(s.t, s.brokers, s.topic), o)
 		}
 	}
 	return fmt.Errorf("after ten lives still: %w", err)

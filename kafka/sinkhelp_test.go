@@ -144,6 +144,28 @@ func read(t testing.TB, brokers []string, topic string, isolation kgo.IsolationL
 	return records
 }
 
+// settled waits until no transaction is open in a topic: a broker answers a
+// commit before everybody can see it.
+func settled(t testing.TB, brokers []string, topic string) {
+	t.Helper()
+	cl := clientOf(t, brokers)
+	defer cl.Close()
+	admin := kadm.NewClient(cl)
+	eventually(t, "the end of all transactions in "+topic, func() bool {
+		stable, err := admin.ListCommittedOffsets(context.Background(), topic)
+		ends, endErr := admin.ListEndOffsets(context.Background(), topic)
+		return err == nil && endErr == nil && stable.Error() == nil && ends.Error() == nil &&
+			fmt.Sprint(stable.KOffsets()) == fmt.Sprint(ends.KOffsets())
+	})
+}
+
+// heldInTheEnd is held when all transactions are over.
+func heldInTheEnd(t testing.TB, brokers []string, topic string) sinktest.Held {
+	t.Helper()
+	settled(t, brokers, topic)
+	return held(t, brokers, topic)
+}
+
 // held is what readers of committed records see in a topic.
 func held(t testing.TB, brokers []string, topic string) sinktest.Held {
 	t.Helper()
@@ -189,6 +211,6 @@ func markerPlace(t *testing.T, brokers []string) sinktest.Place {
 			return last
 		},
 		Crash: func() { crash(last) },
-		Held:  func() sinktest.Held { return held(t, brokers, topic) },
+		Held:  func() sinktest.Held { return heldInTheEnd(t, brokers, topic) },
 	}
 }

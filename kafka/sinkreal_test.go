@@ -98,7 +98,7 @@ func TestSinkOnKafka(t *testing.T) {
 	t.Run("conforms without marks", func(t *testing.T) {
 		sinktest.Run(t, func(t *testing.T) (sink.Sink, func() sinktest.Held) {
 			topic := newTopic(t, brokers, 1)
-			return sinkAt(brokers, topic), func() sinktest.Held { return held(t, brokers, topic) }
+			return sinkAt(brokers, topic), func() sinktest.Held { return heldInTheEnd(t, brokers, topic) }
 		})
 	})
 	t.Run("a second instance", func(t *testing.T) { testSecondOnKafka(t, brokers) })
@@ -135,7 +135,7 @@ func testSecondOnKafka(t *testing.T, brokers []string) {
 	}
 	write(t, young, rows(10, 2))
 	commit(t, young, 2)
-	if got := held(t, brokers, topic).IDs; len(got) != 2 {
+	if got := heldInTheEnd(t, brokers, topic).IDs; len(got) != 2 {
 		t.Errorf("%d rows are seen, want those of the new one", len(got))
 	}
 }
@@ -155,7 +155,7 @@ func testSlowOnKafka(t *testing.T, brokers []string) {
 	})
 	_, err := s.Commit(t.Context(), sink.Mark{Epoch: 1})
 	says(t, err, "longer than transaction_timeout")
-	if n := len(held(t, brokers, topic).IDs); n != 0 {
+	if n := len(heldInTheEnd(t, brokers, topic).IDs); n != 0 {
 		t.Errorf("%d rows are seen", n)
 	}
 }
@@ -178,6 +178,7 @@ func testLargeRows(t *testing.T, brokers []string) {
 		b.Dead = []result.DeadLetter{{Reason: "json", Err: "bad", Raw: []byte(strings.Repeat("x", limit))}, {Reason: "json", Raw: []byte(strings.Repeat("x", limit/2))}}
 		write(t, s, b)
 		commit(t, s, 1)
+		settled(t, brokers, topic)
 		got := read(t, brokers, topic, kgo.ReadCommitted())
 		if len(got) != 5 || !strings.Contains(string(got[1].Value), `"event":null`) || len(got[2].Value) < limit-1000 ||
 			!strings.Contains(string(got[3].Value), "raw holds the first 1024 of") || len(got[4].Value) < limit/2 {
@@ -325,7 +326,7 @@ func testBrokerDies(t *testing.T, broker *kafkatest.Broker, brokers []string) {
 		write(t, again, rows(0, 5))
 		commit(t, again, 2)
 	}
-	if got, want := held(t, brokers, topic).IDs, rowIDs(rows(0, 5)); fmt.Sprint(got) != fmt.Sprint(want) {
+	if got, want := heldInTheEnd(t, brokers, topic).IDs, rowIDs(rows(0, 5)); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("seen are %v, want %v", got, want)
 	}
 	if _, err := again.Trouble(); err != nil {

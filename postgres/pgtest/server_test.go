@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 func TestMain(m *testing.M) { os.Exit(Main(m)) }
@@ -41,20 +42,42 @@ func TestServerKeepsItsData(t *testing.T) {
 }
 
 func TestKilledServerTakesItsBackendsWithIt(t *testing.T) {
-	s := Start(t)
-	conn, err := pgx.Connect(t.Context(), s.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(context.Background())
-	s.Kill()
-	if err := conn.Ping(t.Context()); err == nil {
-		t.Error("a connection outlives the server")
-	} else if strings.Contains(err.Error(), "57P0") {
-		t.Errorf("a killed server says good-bye: %v", err)
-	}
-	if s.process.Running() {
-		t.Error("it runs")
+	for name, c := range map[string]struct {
+		end     func(*Server)
+		goodbye bool
+	}{"kill": {(*Server).Kill, false}, "quit": {(*Server).Quit, true}} {
+		t.Run(name, func(t *testing.T) {
+			s := Start(t)
+			config, err := pgx.ParseConfig(s.URL())
+			if err != nil {
+				t.Fatal(err)
+			}
+			told := false
+			config.OnNotice = func(*pgconn.PgConn, *pgconn.Notice) { told = true }
+			conn, err := pgx.ConnectConfig(t.Context(), config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close(context.Background())
+			answer := make(chan error, 1)
+			go func() {
+				_, err := conn.Exec(context.Background(), "select pg_sleep(600)")
+				answer <- err
+			}()
+			for Query(t, s.URL(), "select state from pg_stat_activity where pid = $1", conn.PgConn().PID())[0][0] != "active" {
+				time.Sleep(5 * time.Millisecond)
+			}
+			c.end(s)
+			if s.process.Running() {
+				t.Error("it runs")
+			}
+			if err := <-answer; err == nil {
+				t.Error("a connection outlives the server")
+			}
+			if told != c.goodbye {
+				t.Errorf("its client is told: %v, want %v", told, c.goodbye)
+			}
+		})
 	}
 }
 
