@@ -11,6 +11,6 @@ profile=coverage.out
 # Code that exists for tests and benchmarks is not held to the floors.
 counted=$($go list ./... | grep -vE '/(bench|examples|apptest|internal/(lint|refmodel|simtest)|[a-z]+test)(/|$)' | paste -sd, -)
 
-$go test -shuffle=on -timeout 10m -covermode=set -coverpkg="$counted" -coverprofile="$profile" ./... |
+$go test -shuffle=on -timeout 40m -covermode=set -coverpkg="$counted" -coverprofile="$profile" ./... |
 	sed -E '/^coverage: /d; s/\tcoverage: .*//'
 awk -f scripts/coverage.awk "$profile"

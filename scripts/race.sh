@@ -26,6 +26,6 @@ export SIMTEST_CHECKS=${SIMTEST_CHECKS:-20}
 # a compaction that was made to fail (L0Sublevels, v2.1.7): tests that do so run
 # without it.
 packages=$(grep -v '^./state/pebble$' <<<"$packages")
-$go test -race -short -timeout 10m -skip 'Faults|Crash|Damage|FullDisk|CommitsWait|ContextEndsCommit' ./state/pebble
+$go test -race -short -timeout 40m -skip 'Faults|Crash|Damage|FullDisk|CommitsWait|ContextEndsCommit' ./state/pebble
 # shellcheck disable=SC2086 # one word a package is meant
-$go test -race -short -timeout 10m $packages
+$go test -race -short -timeout 40m $packages
