@@ -66,9 +66,11 @@ type Sink struct {
 	late, dead *Sink
 	txn        transaction
 	started    bool
-	resumed    bool
-	parcels    parcels
-	failed     error
+	// doubts is how often in a row a transaction has ended unclearly.
+	doubts  int
+	resumed bool
+	parcels parcels
+	failed  error
 }
 
 const (
@@ -253,6 +255,9 @@ func (s *Sink) usable() error {
 
 // fail remembers an error.
 func (s *Sink) fail(err error) error {
+	if s.started {
+		err = s.unclear(err)
+	}
 	if err != nil && s.failed == nil {
 		s.failed = err
 	}

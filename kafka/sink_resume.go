@@ -2,7 +2,9 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -17,7 +19,57 @@ import (
 // one that runs. Then the transactional id is taken over, which fences off
 // whoever had it and ends what he left open, either way. Only after that the
 // marker is read again, and is the truth: nobody else can change it any more.
+//
+// After an error that is sink.ErrUnclear it does the same with new connections,
+// as often as it takes until the brokers answer.
 func (s *Sink) Resume(ctx context.Context, m sink.Mark, newest uint64, redeliver bool) (uint64, error) {
+	if s.resumed && errors.Is(s.failed, sink.ErrUnclear) {
+		return s.resumeAgain(ctx, m, newest)
+	}
+	return s.resume(ctx, m, newest, redeliver)
+}
+
+// resumeAgain is resume while the sink is in use.
+func (s *Sink) resumeAgain(ctx context.Context, m sink.Mark, newest uint64) (uint64, error) {
+	s.warn("a transaction may have come to pass or not: looking for its mark", "sink", s.identity(), "err", s.failed)
+	for {
+		s.doubts++
+		pause(ctx, backoff(s.doubts))
+		if err := s.reconnect(ctx); err != nil {
+			return 0, s.fail(err)
+		}
+		epoch, err := s.resume(ctx, m, newest, false)
+		if err == nil || ctx.Err() != nil || !retriable(err) && !errors.Is(err, context.DeadlineExceeded) {
+			return epoch, err
+		}
+		s.warn("kafka does not say what it has of a transaction, asking again", "sink", s.identity(), "err", err)
+	}
+}
+
+// reconnect drops the connections, with what was sent by them and not
+// answered, and makes one to look with.
+func (s *Sink) reconnect(ctx context.Context) error {
+	if old := s.client; old != nil {
+		s.shut()
+		// The promises of what was on its way must not be heard by the next
+		// transaction.
+		for old.BufferedProduceRecords() > 0 && ctx.Err() == nil {
+			pause(ctx, time.Millisecond)
+		}
+	}
+	s.failed, s.txn = nil, transaction{}
+	if ctx.Err() != nil {
+		return fmt.Errorf("reconnect to kafka at %s: %w", &s.Cluster, context.Cause(ctx))
+	}
+	client, err := s.Cluster.client(s.Log, &s.health)
+	if err != nil {
+		return err
+	}
+	s.client = client
+	return nil
+}
+
+func (s *Sink) resume(ctx context.Context, m sink.Mark, newest uint64, redeliver bool) (uint64, error) {
 	if err := s.usable(); err != nil {
 		return 0, err
 	}

@@ -45,6 +45,31 @@ func (b *errorBox) first() error {
 	return b.err
 }
 
+// errOtherProducer is in the error of a transaction that the client has gone
+// on with under another producer's id.
+var errOtherProducer = errors.New("the rows are to be written again")
+
+// errTooSlow is in the error of a transaction that the brokers have given up.
+var errTooSlow = errors.New("a transaction was open for longer than transaction_timeout")
+
+// unclear marks an error within a transaction after which the mark will tell
+// what has been taken: what a lost connection, or a broker that goes, leaves
+// behind. Not so when somebody else has taken the transactional id over.
+func (s *Sink) unclear(err error) error {
+	if err == nil || !s.resumed || errors.Is(err, sink.ErrUnclear) || stopped(err) {
+		return err
+	}
+	for _, known := range []error{errTooSlow, errOtherProducer, kerr.UnknownServerError, kerr.InvalidProducerIDMapping, kerr.OutOfOrderSequenceNumber, kerr.UnknownProducerID} {
+		if errors.Is(err, known) {
+			return fmt.Errorf("%w: %w", sink.ErrUnclear, err)
+		}
+	}
+	if fenced(err) || !retriable(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", sink.ErrUnclear, err)
+}
+
 // begin opens a transaction if none is open.
 func (s *Sink) begin() error {
 	if s.txn.open {
@@ -130,13 +155,13 @@ func (s *Sink) end(ctx context.Context) error {
 		return fmt.Errorf("commit a transaction: %w", s.explainTxn(err))
 	}
 	if producer != s.txn.producer || epoch != s.txn.epoch {
-		return fmt.Errorf("commit a transaction: the client has become another producer under way (%d/%d was %d/%d), so a part of it may be aborted",
-			producer, epoch, s.txn.producer, s.txn.epoch)
+		return fmt.Errorf("commit a transaction: the client has become another producer under way (%d/%d was %d/%d), so a part of it may be aborted: %w",
+			producer, epoch, s.txn.producer, s.txn.epoch, errOtherProducer)
 	}
 	if err := s.client.EndTransaction(ctx, kgo.TryCommit); err != nil {
 		return fmt.Errorf("commit a transaction, which may have come to pass or not: %w", s.explainTxn(err))
 	}
-	s.txn.open = false
+	s.txn.open, s.doubts = false, 0
 	failpoint.At("kafka/after-commit")
 	return nil
 }
@@ -179,8 +204,8 @@ func (s *Sink) explainRecord(topic string, err error) error {
 // over: the brokers give the same answer to both.
 func (s *Sink) explainTxn(err error) error {
 	if open := time.Since(s.txn.since); s.txn.open && open > s.transactionTimeout() && (fenced(err) || errors.Is(err, kerr.InvalidTxnState)) {
-		return fmt.Errorf("the transaction was open for %s, longer than transaction_timeout (%s), and the brokers have aborted it: a restart writes its rows again; raise transaction_timeout if the brokers are that slow: %w",
-			open.Round(time.Millisecond), s.transactionTimeout(), s.Cluster.clean(err))
+		return fmt.Errorf("the transaction was open for %s, longer than transaction_timeout (%s), and the brokers have aborted it: its rows are to be written again; raise transaction_timeout if the brokers are that slow: %w: %w",
+			open.Round(time.Millisecond), s.transactionTimeout(), errTooSlow, s.Cluster.clean(err))
 	}
 	return s.about("write", s.markerTopic()).explain(err)
 }

@@ -4,6 +4,7 @@ package sink
 
 import (
 	"context"
+	"errors"
 
 	"github.com/llm-optimizer/processor/result"
 )
@@ -51,6 +52,13 @@ type Marker interface {
 	// not nil. After an error the run ends.
 	Commit(ctx context.Context, m Mark) (token []byte, err error)
 }
+
+// ErrUnclear is in the error of a Marker's Write or Commit when nobody knows
+// whether the rows have been taken, as after a lost answer, and its mark will
+// tell: Resume is called again then, on the same sink, and what follows the
+// epoch that it returns is written again. It may wait until the other side
+// answers. Any other error ends the run.
+var ErrUnclear = errors.New("it is not known whether the sink has taken the rows")
 
 // Mark is a place in the outbox of a pipeline's durable state.
 type Mark struct {

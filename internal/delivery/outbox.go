@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -312,6 +313,9 @@ func (d *Delivery) follow(ctx context.Context, l *lane) {
 		}
 		err := d.writeRows(ctx, l, early, entries)
 		d.finish(l, entries, err == nil)
+		if errors.Is(err, sink.ErrUnclear) && !d.book.Early {
+			err = d.clarify(ctx, l, err)
+		}
 		if err != nil {
 			l.broken = true
 			d.failed(fmt.Errorf("writing to sink %s: %w", l.Name, err))
@@ -319,6 +323,34 @@ func (d *Delivery) follow(ctx context.Context, l *lane) {
 			return
 		}
 	}
+}
+
+// clarify asks a sink what it holds after an error that leaves that open, and
+// lets its lane go on from there. Of rows that were sent early the mark says
+// nothing, so it is for the others.
+func (d *Delivery) clarify(ctx context.Context, l *lane, cause error) error {
+	b, f := d.book, &l.follower
+	b.mu.Lock()
+	known, newest := sink.Mark{Incarnation: b.Incarnation, Epoch: f.held, Token: f.token}, b.Newest
+	b.mu.Unlock()
+	m, ok := l.Sink.(sink.Marker)
+	if !ok {
+		return cause
+	}
+	held, err := m.Resume(ctx, known, newest, false)
+	if err != nil {
+		return fmt.Errorf("%w; and to find out: %w", cause, err)
+	}
+	if held < known.Epoch || held > newest {
+		return fmt.Errorf("%w; and it says it holds epoch %d, which is not between %d and %d", cause, held, known.Epoch, newest)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f.moved = f.moved || held > f.held
+	f.reached, f.held = held, held
+	d.trimLocked()
+	b.moved.Broadcast()
+	return nil
 }
 
 // nextRows waits for something to write; it gives nothing when there will be
