@@ -27,5 +27,9 @@ export SIMTEST_CHECKS=${SIMTEST_CHECKS:-20}
 # without it.
 packages=$(grep -v '^./state/pebble$' <<<"$packages")
 $go test -race -short -timeout 40m -skip 'Faults|Crash|Damage|FullDisk|CommitsWait|ContextEndsCommit' ./state/pebble
+# Nor do servers, real and made up, that take minutes with it find anything that
+# the rest of these tests does not.
+packages=$(grep -vE '^\./kafka$|/(kafka|pg|redis|server)test$' <<<"$packages")
+$go test -race -short -timeout 40m -skip 'Answers|Crashes|OnKafka|RealBroker|Outages|MemoryIs|TestTransactions|PausedPartition|CompressionBounds|SlowTransaction' ./kafka
 # shellcheck disable=SC2086 # one word a package is meant
 $go test -race -short -timeout 40m $packages
