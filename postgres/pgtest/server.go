@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -240,7 +241,15 @@ func (s *Server) Stop() { s.process.End(syscall.SIGINT) }
 func (s *Server) Restart(t testing.TB) {
 	t.Helper()
 	s.Quit()
-	if err := s.launch(); err != nil {
+	err := s.launch()
+	// Backends of a server that was killed may hold on to its memory for a
+	// moment; a new one does not start before they are gone.
+	const attempts, between = 50, 200 * time.Millisecond
+	for n := 0; err != nil && n < attempts; n++ {
+		<-time.After(between)
+		err = s.launch()
+	}
+	if err != nil {
 		t.Fatalf("PostgreSQL does not start again: %v\n%s", err, s.Log())
 	}
 }
