@@ -207,32 +207,10 @@ func (s *SASL) secrets() []string {
 	return list
 }
 
-// clean takes the secrets out of an error: a broker may repeat in its answer
-// what it was sent.
+// clean takes the secrets out of an error.
 func (c *Cluster) clean(err error) error {
 	if err == nil {
-		return nil
+		return nil // the secrets may have to be read
 	}
-	text := err.Error()
-	for _, hidden := range c.SASL.secrets() {
-		text = strings.ReplaceAll(text, hidden, "***")
-	}
-	if text == err.Error() {
-		return err
-	}
-	return redacted{text, err}
+	return secret.Redact(err, c.SASL.secrets()...)
 }
-
-// redacted is an error whose text is not to be seen. It can be told by
-// errors.Is and not be unwrapped.
-type redacted struct {
-	text string
-	err  error
-}
-
-func (r redacted) Error() string { return r.text }
-
-// Format writes the text for every verb.
-func (r redacted) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(r.text)) } // fmt's buffer takes everything
-
-func (r redacted) Is(target error) bool { return errors.Is(r.err, target) }

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/llm-optimizer/processor/sink"
+	"github.com/llm-optimizer/processor/sink/sinktest"
 )
 
 // TestResume: what a sink that has committed up to epoch 5 says to states that
@@ -285,21 +286,27 @@ func TestTransactionTimeout(t *testing.T) {
 // was taken over.
 func TestSlowTransaction(t *testing.T) {
 	brokers := fakeBroker(t).ListenAddrs()
-	topic := newTopic(t, brokers, 1)
-	s := sinkAt(brokers, topic)
+	s := sinkAt(brokers, newTopic(t, brokers, 1))
 	s.TransactionTimeout = 50 * time.Millisecond
+	givenUp(t, s, held)
+}
+
+// givenUp lets the brokers abort a sink's transaction, of which nothing is to be
+// seen.
+func givenUp(t *testing.T, s *Sink, held func(testing.TB, []string, string) sinktest.Held) {
+	t.Helper()
 	resumed(t, s, sink.Mark{}, 0)
 	write(t, s, rows(0, 1))
 	if err := s.client.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the abort of the transaction", func() bool {
-		found, err := adminOf(t, brokers).DescribeTransactions(context.Background(), s.identity())
+		found, err := adminOf(t, s.Cluster.Brokers).DescribeTransactions(context.Background(), s.identity())
 		return err == nil && found[s.identity()].State != "Ongoing"
 	})
 	_, err := s.Commit(t.Context(), sink.Mark{Epoch: 1})
 	says(t, err, "longer than transaction_timeout")
-	if n := len(held(t, brokers, topic).IDs); n != 0 {
+	if n := len(held(t, s.Cluster.Brokers, s.Topic).IDs); n != 0 {
 		t.Errorf("%d rows are seen", n)
 	}
 }

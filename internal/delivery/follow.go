@@ -45,12 +45,9 @@ func (d *Delivery) clarify(ctx context.Context, l *lane, cause error) error {
 	if !ok {
 		return cause
 	}
-	held, err := m.Resume(ctx, known, newest, false)
+	held, err := heldBy(ctx, m, known, newest, false)
 	if err != nil {
 		return fmt.Errorf("%w; and to find out: %w", cause, err)
-	}
-	if held < known.Epoch || held > newest {
-		return fmt.Errorf("%w; and it says it holds epoch %d, which is not between %d and %d", cause, held, known.Epoch, newest)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

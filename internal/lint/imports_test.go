@@ -48,7 +48,7 @@ var mayImport = map[string][]string{
 	"state/memory":          {"state"},
 	"state/pebble":          {"state", "internal/failpoint"},
 	"state/statetest":       {"state"},
-	"state/redis":           {"state"},
+	"state/redis":           {"secret", "state"},
 	"state/redis/redistest": {},
 
 	// Assembly.

@@ -1,7 +1,6 @@
 package kafkatest
 
 import (
-	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -10,39 +9,22 @@ import (
 )
 
 // shared is the broker of all tests that leave it as it is.
-var shared struct {
-	sync.Mutex
-	asked  bool
-	broker *Broker
-	err    error
-}
+var shared servertest.Shared[*Broker]
 
 // Shared is one broker for all tests of a package, started by the first that
 // asks for it. Tests keep to topics of their own, and leave it running. Main,
 // or CloseShared, ends it.
 func Shared(t testing.TB) *Broker {
 	t.Helper()
-	shared.Lock()
-	defer shared.Unlock()
-	if !shared.asked {
-		shared.asked = true
-		shared.broker, shared.err = Run()
+	broker, err := shared.Get(func() (*Broker, error) { return Run() })
+	if err != nil {
+		missing(t, err)
 	}
-	if shared.err != nil {
-		missing(t, shared.err)
-	}
-	return shared.broker
+	return broker
 }
 
 // CloseShared ends the shared broker, if there is one.
-func CloseShared() {
-	shared.Lock()
-	defer shared.Unlock()
-	if shared.broker != nil {
-		shared.broker.Close()
-	}
-	shared.asked, shared.broker, shared.err = false, nil, nil
-}
+func CloseShared() { shared.Close() }
 
 // Main runs the tests of a package, ends the shared broker, and fails if
 // goroutines are left over. It returns the code to exit with:

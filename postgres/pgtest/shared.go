@@ -1,7 +1,6 @@
 package pgtest
 
 import (
-	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -10,39 +9,22 @@ import (
 )
 
 // shared is the server of all tests that leave it as it is.
-var shared struct {
-	sync.Mutex
-	asked  bool
-	server *Server
-	err    error
-}
+var shared servertest.Shared[*Server]
 
 // Shared is one server for all tests of a package, started by the first that
 // asks for it. Tests keep to databases of their own, and leave it running.
 // Main, or CloseShared, ends it.
 func Shared(t testing.TB) *Server {
 	t.Helper()
-	shared.Lock()
-	defer shared.Unlock()
-	if !shared.asked {
-		shared.asked = true
-		shared.server, shared.err = Run()
+	server, err := shared.Get(func() (*Server, error) { return Run() })
+	if err != nil {
+		missing(t, err)
 	}
-	if shared.err != nil {
-		missing(t, shared.err)
-	}
-	return shared.server
+	return server
 }
 
 // CloseShared ends the shared server, if there is one.
-func CloseShared() {
-	shared.Lock()
-	defer shared.Unlock()
-	if shared.server != nil {
-		shared.server.Close()
-	}
-	shared.asked, shared.server, shared.err = false, nil, nil
-}
+func CloseShared() { shared.Close() }
 
 // Main runs the tests of a package, ends the shared server, and fails if
 // goroutines are left over. It returns the code to exit with:

@@ -3,10 +3,10 @@ package redis
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/llm-optimizer/processor/secret"
 	"github.com/llm-optimizer/processor/state"
 )
 
@@ -42,23 +42,5 @@ func (l *link) clean(err error) error {
 			err = fmt.Errorf("%w (%s)", err, h.hint)
 		}
 	}
-	text := err.Error()
-	for _, secret := range l.secrets {
-		text = strings.ReplaceAll(text, secret, "***")
-	}
-	if text == err.Error() {
-		return err
-	}
-	return redacted{text, err}
+	return secret.Redact(err, l.secrets...)
 }
-
-// redacted is an error whose text is not to be seen. It can be told by
-// errors.Is and not be unwrapped.
-type redacted struct {
-	text string
-	err  error
-}
-
-func (r redacted) Error() string { return r.text }
-
-func (r redacted) Is(target error) bool { return errors.Is(r.err, target) }
