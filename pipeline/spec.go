@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/llm-optimizer/processor/event"
 	"github.com/llm-optimizer/processor/operator"
 	"github.com/llm-optimizer/processor/query"
@@ -40,6 +42,11 @@ type Spec struct {
 	ShutdownTimeout time.Duration
 	// Logger gets the log; nil means slog.Default().
 	Logger *slog.Logger
+	// Observer is told what the pipeline does.
+	Observer Observer
+	// Tracer makes spans of recovery, batches, epochs, checkpoints and
+	// deliveries; nil makes none.
+	Tracer trace.Tracer
 }
 
 // Format is the shape of records.
