@@ -41,24 +41,25 @@ type Summary struct {
 // Ledger accounts for every event one query read: Read is the sum of
 // InWindows, Late, Dead, Filtered, Unwindowed and Duplicate.
 type Ledger struct {
-	Query string
+	Query string `json:"query"`
 	// Read counts all records: decoded events and those that were not.
-	Read int64
+	Read int64 `json:"read"`
 	// InWindows joined a window. Overflow of them did so under the overflow
 	// key, because of a limit.
-	InWindows, Overflow int64
+	InWindows int64 `json:"in_windows"`
+	Overflow  int64 `json:"overflow"`
 	// Late came after all of their windows were past the allowed lateness.
-	Late int64
+	Late int64 `json:"late"`
 	// Dead could not be decoded, or had a wrong type.
-	Dead int64
+	Dead int64 `json:"dead"`
 	// Filtered were left out by where or by an operator.
-	Filtered int64
+	Filtered int64 `json:"filtered"`
 	// Unwindowed fell into the gaps of sliding windows.
-	Unwindowed int64
+	Unwindowed int64 `json:"unwindowed"`
 	// Duplicate had the id of an earlier event.
-	Duplicate int64
+	Duplicate int64 `json:"duplicate"`
 	// Results counts firings.
-	Results int64
+	Results int64 `json:"results"`
 }
 
 // Nulls is how often a field of a query was null, of the events that passed its
