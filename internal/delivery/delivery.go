@@ -42,6 +42,10 @@ type Delivery struct {
 	// book is nil with state in memory: rows then go out as they are made, and
 	// are gone with the process.
 	book *book
+	// Delivered is told what sinks have taken; it may be nil. It is set before
+	// Run.
+	Delivered func(Delivered)
+	waited    atomic.Int64
 }
 
 type lane struct {
@@ -52,6 +56,9 @@ type lane struct {
 	broken bool
 	// picked is scratch: the results of the lane's queries.
 	picked result.Batch
+	tally  tally
+	rows   atomic.Int64
+	failed atomic.Bool
 	// index is the lane's number, follower its part in the book.
 	index    int
 	follower follower
@@ -142,13 +149,27 @@ func (d *Delivery) Send(ctx context.Context, b *result.Batch) error {
 			d.release(s)
 			continue
 		}
-		select {
-		case l.queue <- s:
-		case <-ctx.Done():
-			return fmt.Errorf("handing rows to sink %s: %w", l.Name, context.Cause(ctx))
+		if err := d.enqueue(ctx, l, s); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// enqueue puts a batch into a lane's queue, waiting while it is full.
+func (d *Delivery) enqueue(ctx context.Context, l *lane, s *shared) error {
+	select {
+	case l.queue <- s:
+		return nil
+	default:
+	}
+	defer waitedSince(&d.waited, time.Now())
+	select {
+	case l.queue <- s:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("handing rows to sink %s: %w", l.Name, context.Cause(ctx))
+	}
 }
 
 // wants reports whether a batch has rows for the lane.
@@ -243,13 +264,31 @@ func (d *Delivery) run(ctx context.Context, l *lane) {
 	defer close(l.done)
 	for s := range l.queue {
 		if !l.broken {
-			if err := l.Sink.Write(ctx, l.pick(s.batch)); err != nil {
-				l.broken = true
-				d.failed(fmt.Errorf("writing to sink %s: %w", l.Name, err))
+			began := time.Now()
+			if err := l.write(ctx, s.batch); err != nil {
+				d.fail(l, err)
 			}
+			d.told(l, began)
 		}
 		d.release(s)
 	}
+}
+
+// write gives a sink its part of a batch.
+func (l *lane) write(ctx context.Context, b *result.Batch) error {
+	picked := l.pick(b)
+	err := l.Sink.Write(ctx, picked)
+	if err == nil {
+		l.tally.add(picked)
+	}
+	return err
+}
+
+// fail notes that a sink has refused rows for good.
+func (d *Delivery) fail(l *lane, err error) {
+	l.broken = true
+	l.failed.Store(true)
+	d.failed(fmt.Errorf("writing to sink %s: %w", l.Name, err))
 }
 
 // pick is the part of a batch that a lane is there for.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/llm-optimizer/processor/internal/failpoint"
 	"github.com/llm-optimizer/processor/result"
@@ -25,8 +26,7 @@ func (d *Delivery) follow(ctx context.Context, l *lane) {
 			err = d.clarify(ctx, l, err)
 		}
 		if err != nil {
-			l.broken = true
-			d.failed(fmt.Errorf("writing to sink %s: %w", l.Name, err))
+			d.fail(l, err)
 			d.abandon(l)
 			return
 		}
@@ -97,12 +97,17 @@ func (b *book) after(reached uint64) (entries []*entry) {
 }
 
 // writeRows writes what is there and then has the sink confirm it.
-func (d *Delivery) writeRows(ctx context.Context, l *lane, early []*shared, entries []*entry) error {
-	var err error
-	wrote := len(early) > 0
+func (d *Delivery) writeRows(ctx context.Context, l *lane, early []*shared, entries []*entry) (err error) {
+	began, wrote := time.Now(), len(early) > 0
+	defer func() {
+		if err != nil {
+			l.tally = tally{} // what of it is there is for the sink's mark to say
+		}
+		d.told(l, began)
+	}()
 	for _, s := range early {
 		if err == nil {
-			err = l.Sink.Write(ctx, l.pick(s.batch))
+			err = l.write(ctx, s.batch)
 		}
 		d.release(s)
 	}
@@ -130,7 +135,7 @@ func (d *Delivery) writeEntry(ctx context.Context, l *lane, e *entry) (wrote boo
 		wrote = true
 		failpoint.At("sink/before-write")
 		defer failpoint.At("sink/after-write")
-		return l.Sink.Write(ctx, l.pick(b))
+		return l.write(ctx, b)
 	}
 	switch {
 	case len(e.sent) > 0 && e.sent[l.index]:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/llm-optimizer/processor/internal/epoch"
 	"github.com/llm-optimizer/processor/result"
@@ -239,6 +240,9 @@ func (d *Delivery) Room(ctx context.Context) error {
 	defer context.AfterFunc(ctx, b.wake)()
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.Limit > 0 && b.bytes() >= b.Limit {
+		defer waitedSince(&d.waited, time.Now())
+	}
 	for b.Limit > 0 && b.bytes() >= b.Limit {
 		if ctx.Err() != nil {
 			return fmt.Errorf("waiting for room in the outbox (limits.outbox): %w", context.Cause(ctx))

@@ -241,6 +241,9 @@ func (r *Runner) runShard(hard context.Context, i int) {
 			return
 		case f == nil || hard.Err() != nil:
 			continue // nobody waits for the rest
+		case f.Kind == exchange.Look:
+			f.Look(i)
+			continue
 		}
 		if err := s.step(f); err != nil {
 			r.fail(err)
@@ -307,11 +310,12 @@ func (s *shard) barrier(spare *state.Batch) {
 // take counts a batch's results and hands it on: at once, or with its epoch.
 func (r *Runner) take(hard context.Context, s *shard, b *result.Batch) *result.Batch {
 	for from := 0; from < len(b.Results); {
-		q, to := b.Results[from].Query, from+1
-		for to < len(b.Results) && b.Results[to].Query == q {
+		q, timing, to := b.Results[from].Query, b.Results[from].Timing, from+1
+		for to < len(b.Results) && b.Results[to].Query == q && b.Results[to].Timing == timing {
 			to++
 		}
 		s.ledgers[q.Index].results.Add(int64(to - from))
+		s.published[q.Index].rows[timing].Add(int64(to - from))
 		from = to
 	}
 	if r.cfg.Screen(b); b.Len() == 0 {

@@ -31,8 +31,14 @@ type merger interface {
 	lastEnd() int64
 	// open is the number of open windows (of one key each).
 	open() int
+	// liveKeys is the keys of the fullest window; of sessions, all keys.
+	liveKeys() int
 	// bytes is the memory held, roughly.
 	bytes() int
+	// groups tells fn of the open windows, by their bounds.
+	groups(fn func(Group))
+	// look adds open windows of one key to what is looked for.
+	look(l *lookup)
 
 	// save encodes up to n of the cells that the epoch at hand still lacks,
 	// and returns how many of the n are left.

@@ -36,6 +36,10 @@ type partition struct {
 	// to find that place again.
 	read  int64
 	token []byte
+	// newest is the greatest event time, events how many there were.
+	newest, events int64
+
+	progress progress
 
 	// saved is the same as of the last flush: what an epoch records. Guarded
 	// by the runner's mu, as is changed: it differs from the last epoch's.
@@ -51,6 +55,8 @@ type work struct {
 	seq   uint64
 	part  *partition
 	chunk source.Chunk
+	// came is when the source handed the chunk over.
+	came  time.Time
 	batch *exchange.Shared
 	dead  []result.DeadLetter
 	// refused are the rows behind those of dead that queries refused.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/llm-optimizer/processor/event"
@@ -79,6 +80,7 @@ func (r *Runner) register(ctx context.Context, sp source.Partition, saved epoch.
 		part: sp, origin: sp.Origin(), ready: map[uint64]*work{}, saved: saved, read: saved.Position, token: saved.Token,
 		combiner: newCombiner(r.cfg.Plan, watermark.NewBounded(r.cfg.Bound), len(r.shards), r.cfg.EveryEvent, r.pools),
 	}
+	p.newest = event.MinTime
 	p.combiner.wm.Raise(saved.Watermark)
 	p.combiner.dedup = r.dedupOf(saved.ID)
 	const atLeast = 4 // so that reading, preparing and combining overlap
@@ -93,14 +95,16 @@ func (r *Runner) register(ctx context.Context, sp source.Partition, saved epoch.
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch {
-	case waits && isNew:
-		p.id = r.tracker.AddWaiting(first)
-	case waits:
-		p.id = r.tracker.AddResumed(saved.Watermark, watermark.Waiting)
-	default:
-		p.id = r.tracker.AddResumed(saved.Watermark, watermark.Active)
+	status := watermark.Active
+	if waits {
+		status = watermark.Waiting
 	}
+	if waits && isNew {
+		p.id = r.tracker.AddWaiting(first)
+	} else {
+		p.id = r.tracker.AddResumed(saved.Watermark, status)
+	}
+	r.roster.add(p, status)
 	return p, nil
 }
 
@@ -168,6 +172,7 @@ func (r *Runner) pump(soft, hard context.Context, p *partition) error {
 	r.mu.Lock()
 	p.combiner.wm.Raise(r.tracker.Activate(p.id))
 	r.mu.Unlock()
+	p.progress.status.Store(uint32(watermark.Active))
 	end := stopMark
 	for range cap(p.free) {
 		w := &work{part: p}
@@ -200,7 +205,7 @@ func (r *Runner) pump(soft, hard context.Context, p *partition) error {
 // combined go out after the interval, and after the idle timeout the partition
 // no longer holds the others back.
 func (r *Runner) read(soft, hard context.Context, p *partition) (*work, error) {
-	r.waitAligned(soft, hard, p)
+	r.waitTurn(soft, hard, p)
 	w, err := r.freeWork(soft, hard, p)
 	if err != nil {
 		return nil, err
@@ -223,7 +228,9 @@ func (r *Runner) read(soft, hard context.Context, p *partition) (*work, error) {
 		}
 	}
 	p.shrink(w)
-	return w, p.part.Read(soft, &w.chunk)
+	err = p.part.Read(soft, &w.chunk)
+	w.came = time.Now()
+	return w, err
 }
 
 // readWithin reads the next chunk, unless none comes for a while.
@@ -231,6 +238,7 @@ func readWithin(soft context.Context, p *partition, w *work, wait time.Duration)
 	ctx, cancel := context.WithTimeout(soft, wait)
 	defer cancel()
 	err = p.part.Read(ctx, &w.chunk)
+	w.came = time.Now()
 	return err == nil || soft.Err() != nil || !errors.Is(err, context.DeadlineExceeded), err
 }
 
@@ -258,6 +266,7 @@ func (r *Runner) freeWork(soft, hard context.Context, p *partition) (*work, erro
 	default:
 	}
 	r.mark(hard, p, releaseMark)
+	defer addSince(&r.waitedWorkers, time.Now())
 	select {
 	case w := <-p.free:
 		return w, nil
@@ -266,24 +275,36 @@ func (r *Runner) freeWork(soft, hard context.Context, p *partition) (*work, erro
 	}
 }
 
-// waitAligned pauses a partition that is too far ahead of the slowest.
-func (r *Runner) waitAligned(soft, hard context.Context, p *partition) {
-	if r.cfg.MaxDrift <= 0 {
-		return
-	}
+// addSince adds the time since from to a counter of nanoseconds.
+func addSince(to *atomic.Int64, from time.Time) { to.Add(int64(time.Since(from))) }
+
+// waitTurn keeps a partition from reading while the pipeline is paused, and one
+// that is too far ahead of the slowest.
+func (r *Runner) waitTurn(soft, hard context.Context, p *partition) {
 	ahead := func() bool {
-		return r.tracker.Watermark(p.id) > event.AddSat(r.tracker.Slowest(), int64(r.cfg.MaxDrift))
+		is := r.cfg.MaxDrift > 0 && r.tracker.Watermark(p.id) > event.AddSat(r.tracker.Slowest(), int64(r.cfg.MaxDrift))
+		p.progress.ahead.Store(is)
+		return is
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !ahead() {
+	if !r.pause.on && !ahead() {
 		return
 	}
 	r.mu.Unlock()
 	r.mark(hard, p, flushMark) // nobody else would flush it while it pauses
 	r.mu.Lock()
-	for ahead() && soft.Err() == nil {
-		r.moved.Wait()
+	for soft.Err() == nil {
+		began := time.Now()
+		switch {
+		case r.pause.on:
+			r.moved.Wait()
+		case ahead():
+			r.moved.Wait()
+			addSince(&r.waitedAlignment, began)
+		default:
+			return
+		}
 	}
 }
 

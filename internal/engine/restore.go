@@ -98,7 +98,7 @@ func (x *Restoring) Wait() error {
 				w.reorder()
 			}
 		}
-		s.publish(exchange.Advance)
+		s.publish(exchange.Advance, 0)
 	}
 	return nil
 }

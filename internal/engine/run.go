@@ -65,6 +65,9 @@ type Config struct {
 	Recycle func(*result.Batch) *result.Batch
 	// Epochs makes state durable; nil keeps it in memory.
 	Epochs *Epochs
+	// Processed is told how long a batch took from the source through the
+	// combiner; it may be nil.
+	Processed func(events int, took time.Duration)
 }
 
 // Runner runs a plan once.
@@ -80,7 +83,11 @@ type Runner struct {
 
 	events, dead atomic.Int64
 	ended        atomic.Bool
-	combined     atomic.Int64
+	// combined is the tracker's, movedAt when it moved last.
+	combined, movedAt              atomic.Int64
+	waitedWorkers, waitedAlignment atomic.Int64
+	roster                         roster
+	pause                          pause
 
 	// mu orders flushes: the tracker and the sends to all shards are one
 	// step, so that every shard sees one order.
@@ -107,13 +114,15 @@ type Runner struct {
 	dedups map[uint32]*dedup
 
 	cancel context.CancelCauseFunc
+	// over is closed, under mu, when shards take nothing any more.
+	over chan struct{}
 }
 
 // New returns a Runner.
 func New(cfg Config) *Runner {
 	r := &Runner{
 		cfg: cfg, work: make(chan *work, 2*cfg.Workers), ledgers: make(ledgers, len(cfg.Plan.Queries)),
-		urgent: make(chan struct{}, 1),
+		urgent: make(chan struct{}, 1), over: make(chan struct{}),
 	}
 	r.moved = sync.NewCond(&r.mu)
 	// One shard keeps rows in the order of events, and counts keys exactly.
@@ -202,7 +211,7 @@ func (r *Runner) Run(ctx, hard context.Context, parts []source.Partition) error 
 	}
 	close(stopEpochs)
 	epochs.Wait()
-	r.exchange.Close()
+	r.closeExchange()
 	shards.Wait()
 	err, cerr := context.Cause(hard), r.Close()
 	if err == nil {
@@ -268,6 +277,7 @@ func (r *Runner) combine(hard context.Context, p *partition, w *work) {
 		r.mu.Lock()
 		from := r.tracker.Activate(p.id)
 		r.mu.Unlock()
+		p.progress.status.Store(uint32(watermark.Active))
 		p.combiner.wm.Raise(from)
 	}
 	r.events.Add(int64(w.batch.N))
@@ -286,10 +296,18 @@ func (r *Runner) combine(hard context.Context, p *partition, w *work) {
 	if w.chunk.Token != nil {
 		p.token = w.chunk.Token
 	}
+	p.events += int64(w.batch.N)
+	for _, t := range w.batch.Time[:w.batch.N] {
+		p.newest = max(p.newest, t)
+	}
+	events, came := w.batch.N, w.came
 	w.batch.Retain(1)
 	p.combiner.add(w.batch)
 	w.batch.Release()
 	p.unflushed = true
+	if r.cfg.Processed != nil {
+		r.cfg.Processed(events, time.Since(came))
+	}
 	const (
 		manyPartials = 1 << 11
 		manyBytes    = 1 << 20
@@ -313,7 +331,8 @@ func (r *Runner) flush(hard context.Context, p *partition) {
 	defer r.mu.Unlock()
 	w := c.wm.Current()
 	others := r.tracker.Advance(p.id, w)
-	r.combined.Store(r.tracker.Combined())
+	r.moveTime()
+	p.publish()
 	for q := range c.counts {
 		r.ledgers[q].add(&c.counts[q])
 	}
@@ -335,6 +354,7 @@ func (r *Runner) retire(hard context.Context, p *partition, s watermark.Status) 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.tracker.Retire(p.id, s)
+	r.roster.retire(p, s)
 	r.sendLocked(hard, exchange.Flush{Kind: exchange.Advance})
 	r.moved.Broadcast()
 }
@@ -348,7 +368,7 @@ func (r *Runner) sendAll(hard context.Context, f exchange.Flush) {
 
 func (r *Runner) sendLocked(hard context.Context, f exchange.Flush) {
 	f.Combined, f.Now = r.tracker.Combined(), time.Now().UnixNano()
-	r.combined.Store(f.Combined)
+	r.moveTime()
 	r.news = true
 	for s := range r.shards {
 		one := f

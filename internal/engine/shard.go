@@ -44,7 +44,9 @@ type shard struct {
 	limits []*limiter
 	sized  bool
 
-	// Published for others to read.
+	// Published for others to read; published is by query.
+	published []published
+	sizedAt   int64
 	lastEnd   atomic.Int64 // the end of the last open window
 	openCount atomic.Int64
 	stateSize atomic.Int64
@@ -73,6 +75,7 @@ func newShard(p *plan.Plan, limits Limits, everyEvent bool, st start, keep *keep
 		ledgers: make(ledgers, len(p.Queries)), keep: keep, start: st, resume: make(chan struct{}, 1),
 	}
 	s.lastEnd.Store(event.MinTime)
+	s.published = make([]published, len(p.Queries))
 	for _, q := range p.Queries {
 		lim := newLimiter(limits, len(q.Keys), s.stateSize.Load)
 		s.limits = append(s.limits, lim)
@@ -121,7 +124,7 @@ func (s *shard) step(f *exchange.Flush) error {
 		}
 	}
 	s.out.flush()
-	s.publish(f.Kind)
+	s.publish(f.Kind, f.Now)
 	return s.limitError()
 }
 
@@ -187,7 +190,7 @@ func (s *shard) advance(c int64) {
 }
 
 // publish makes figures visible that others read while the shard runs.
-func (s *shard) publish(k exchange.Kind) {
+func (s *shard) publish(k exchange.Kind, now int64) {
 	open := 0
 	for _, m := range s.mergers {
 		open += m.open()
@@ -200,6 +203,7 @@ func (s *shard) publish(k exchange.Kind) {
 		}
 		s.stateSize.Store(int64(size))
 	}
+	s.publishSizes(now, k != exchange.Data && k != exchange.Barrier)
 	if k == exchange.Data || k == exchange.Barrier {
 		return // the rest costs a walk over all windows, and is asked for when idle
 	}

@@ -36,6 +36,8 @@ type Flush struct {
 	// the first shard gets them.
 	Late []result.LateEvent
 	Dead []result.DeadLetter
+	// Look is called by the shard, with its number.
+	Look func(shard int)
 }
 
 // Kind says what a flush asks of a shard.
@@ -55,6 +57,8 @@ const (
 	// Barrier ends an epoch: the shard hands over what has changed since the
 	// last one.
 	Barrier
+	// Look lets somebody see the shard between two flushes.
+	Look
 )
 
 // Partials are partial aggregates by (pane, key): entry i of Table has the

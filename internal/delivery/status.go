@@ -1,0 +1,105 @@
+package delivery
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/llm-optimizer/processor/event"
+	"github.com/llm-optimizer/processor/result"
+	"github.com/llm-optimizer/processor/sink"
+)
+
+// Status is how far a lane's sink has got.
+type Status struct {
+	Name string
+	Sink sink.Sink
+	// Rows counts what the sink took.
+	Rows int64
+	// Epoch is the last epoch that the sink holds, Behind how many epochs with
+	// rows wait for it; 0 with state in memory. Queued counts batches.
+	Epoch  uint64
+	Behind int
+	Queued int
+	Failed bool
+}
+
+// Status says of each lane how far it has got.
+func (d *Delivery) Status() []Status {
+	all := make([]Status, len(d.lanes))
+	for i, l := range d.lanes {
+		all[i] = Status{Name: l.Name, Sink: l.Sink, Rows: l.rows.Load(), Queued: len(l.queue), Failed: l.failed.Load()}
+	}
+	if d.book == nil {
+		return all
+	}
+	b := d.book
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i, l := range d.lanes {
+		s := &all[i]
+		s.Epoch, s.Queued = l.follower.held, len(l.follower.early)
+		for _, e := range b.entries {
+			if e.Epoch > l.follower.held {
+				s.Behind++
+			}
+		}
+	}
+	return all
+}
+
+// Waited is for how long the stream has waited for sinks that are behind.
+func (d *Delivery) Waited() time.Duration { return time.Duration(d.waited.Load()) }
+
+// Delivered is what a sink has taken at once.
+type Delivered struct {
+	Sink string
+	Rows int
+	Took time.Duration
+	// Fired is how long ago the last of the rows was made, Ended how long ago,
+	// by event time, the newest of their on-time windows ended; negative
+	// without one.
+	Fired, Ended time.Duration
+}
+
+// tally is what a lane has written since it last told of it.
+type tally struct {
+	rows int
+	// emitted and ended are of the last result, and of the last that is on
+	// time; 0 without one.
+	emitted, ended int64
+}
+
+func (t *tally) add(b *result.Batch) {
+	t.rows += b.Len()
+	if n := len(b.Results); n > 0 {
+		t.emitted = b.Results[n-1].EmittedAt
+	}
+	for i := len(b.Results) - 1; i >= 0; i-- {
+		if r := &b.Results[i]; r.Timing == result.OnTime && r.End != event.MaxTime {
+			t.ended = max(t.ended, r.End)
+			return
+		}
+	}
+}
+
+// told tells of what a lane has delivered since it began to write.
+func (d *Delivery) told(l *lane, began time.Time) {
+	t := l.tally
+	l.tally = tally{}
+	l.rows.Add(int64(t.rows))
+	if d.Delivered == nil || t.rows == 0 {
+		return
+	}
+	now := time.Now()
+	done := Delivered{Sink: l.Name, Rows: t.rows, Took: now.Sub(began), Fired: -1, Ended: -1}
+	if t.emitted != 0 {
+		done.Fired = time.Duration(now.UnixNano() - t.emitted)
+	}
+	if t.ended != 0 {
+		done.Ended = time.Duration(now.UnixNano() - t.ended)
+	}
+	d.Delivered(done)
+}
+
+// waitedSince adds the time since from.
+func waitedSince(to *atomic.Int64, from time.Time) { to.Add(int64(time.Since(from))) }
