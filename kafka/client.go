@@ -135,7 +135,7 @@ func (c *Cluster) client(logger *slog.Logger, health *Health, more ...kgo.Opt) (
 	opts = append(opts, kgo.WithLogger(clientLog{logger}))
 	if health != nil {
 		health.watch(c, logger)
-		opts = append(opts, kgo.WithHooks(health))
+		opts = append(opts, kgo.WithHooks(health), kgo.RetryBackoffFn(health.backoff))
 	}
 	client, err := kgo.NewClient(append(opts, more...)...)
 	if err != nil {

@@ -121,9 +121,22 @@ func TestHealth(t *testing.T) {
 		broker.KeepControl()
 		return nil, io.EOF, true
 	})
+	if n := h.Retries(); n != 0 {
+		t.Errorf("%d retries while all is well", n)
+	}
 	client.Ping(t.Context())
 	since, err := h.Trouble()
 	if err == nil || time.Since(since) > time.Minute {
 		t.Errorf("no trouble is known, since %s", since)
 	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	asked := make(chan struct{})
+	go func() {
+		defer close(asked)
+		client.Request(ctx, kmsg.NewPtrMetadataRequest())
+	}()
+	eventually(t, "a request that gets no answer is tried again", func() bool { return h.Retries() > 0 })
+	cancel()
+	<-asked
 }

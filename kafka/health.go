@@ -5,6 +5,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -18,6 +19,7 @@ type Health struct {
 	logger  *slog.Logger
 	broken  map[string]trouble
 	told    bool
+	retries atomic.Int64
 }
 
 type trouble struct {
@@ -54,6 +56,16 @@ func (h *Health) Trouble() (since time.Time, err error) {
 		}
 	}
 	return since, err
+}
+
+// Retries is how often a request, a connection or a transaction had to be tried
+// once more.
+func (h *Health) Retries() int64 { return h.retries.Load() }
+
+// backoff is the pause before the n-th repetition, which it counts.
+func (h *Health) backoff(n int) time.Duration {
+	h.retries.Add(1)
+	return backoff(n)
 }
 
 // OnBrokerConnect is called by the client.

@@ -3,6 +3,8 @@ package kafka
 import (
 	"context"
 	"time"
+
+	"github.com/llm-optimizer/processor/source"
 )
 
 const (
@@ -32,18 +34,6 @@ type ends struct {
 	complained bool
 	// lastTime is the Kafka timestamp of the last record that was read.
 	lastTime time.Time
-}
-
-// Lag is how far the reader of a partition is behind.
-type Lag struct {
-	Topic     string
-	Partition int32
-	// Records is how many offsets there are from the position to the end, -1
-	// while the end is not known.
-	Records int64
-	// Seconds is the age of the last record that was read, by its Kafka
-	// timestamp, 0 while nothing is left to read.
-	Seconds float64
 }
 
 // Quiet is since when the brokers are known to have no more.
@@ -125,20 +115,21 @@ func (c *consumer) listEnds(ctx context.Context) {
 	}
 }
 
-// lag is Source.Lag.
-func (c *consumer) lag(now time.Time) []Lag {
+// lags are how far behind the readers of the open partitions are: records are
+// counted by offsets, and their age is that of Kafka's timestamps.
+func (c *consumer) lags(now time.Time) []source.Lag {
 	parts := c.opened()
-	lags := make([]Lag, len(parts))
+	lags := make([]source.Lag, len(parts))
 	for i, p := range parts {
 		lags[i] = p.lag(now)
 	}
 	return lags
 }
 
-func (p *partition) lag(now time.Time) Lag {
+func (p *partition) lag(now time.Time) source.Lag {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	l := Lag{Topic: p.place.topic, Partition: p.place.partition, Records: -1}
+	l := source.Lag{Origin: p.origin, Records: -1}
 	if p.end < 0 {
 		return l
 	}

@@ -54,6 +54,7 @@ var (
 	_ source.Recognizer   = (*Source)(nil)
 	_ source.Attributer   = (*Source)(nil)
 	_ source.Acknowledger = (*Source)(nil)
+	_ source.Reporter     = (*Source)(nil)
 	_ source.Quieter      = (*partition)(nil)
 )
 

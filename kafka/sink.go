@@ -92,6 +92,7 @@ var (
 	_ sink.Starter   = (*Sink)(nil)
 	_ sink.Joiner    = (*Sink)(nil)
 	_ sink.Describer = (*Sink)(nil)
+	_ sink.Reporter  = (*Sink)(nil)
 )
 
 // Describe notes the queries: their topics can then be looked for before
@@ -233,6 +234,10 @@ func (s *Sink) Close(ctx context.Context) error {
 // Trouble returns the last error of a connection that does not work and since
 // when it does not; nil while all is well. Any goroutine may call it.
 func (s *Sink) Trouble() (since time.Time, err error) { return s.health.Trouble() }
+
+// Retries is how often something had to be tried once more. Any goroutine may
+// call it.
+func (s *Sink) Retries() int64 { return s.health.Retries() }
 
 func (s *Sink) shut() {
 	if s.client != nil {

@@ -20,6 +20,7 @@ type plainSink struct{ s *Sink }
 var (
 	_ sink.Starter   = (*plainSink)(nil)
 	_ sink.Describer = (*plainSink)(nil)
+	_ sink.Reporter  = (*plainSink)(nil)
 )
 
 func (p *plainSink) Describe(queries []*result.Query) error           { return p.s.Describe(queries) }
@@ -28,3 +29,4 @@ func (p *plainSink) Start(ctx context.Context) error                  { return p
 func (p *plainSink) Write(ctx context.Context, b *result.Batch) error { return p.s.Write(ctx, b) }
 func (p *plainSink) Close(ctx context.Context) error                  { return p.s.Close(ctx) }
 func (p *plainSink) Trouble() (since time.Time, err error)            { return p.s.Trouble() }
+func (p *plainSink) Retries() int64                                   { return p.s.Retries() }

@@ -34,7 +34,7 @@ func (s *Sink) resumeAgain(ctx context.Context, m sink.Mark, newest uint64) (uin
 	s.warn("a transaction may have come to pass or not: looking for its mark", "sink", s.identity(), "err", s.failed)
 	for {
 		s.doubts++
-		pause(ctx, backoff(s.doubts))
+		pause(ctx, s.health.backoff(s.doubts))
 		if err := s.reconnect(ctx); err != nil {
 			return 0, s.fail(err)
 		}

@@ -299,6 +299,7 @@ func testBrokerDies(t *testing.T, broker *kafkatest.Broker, brokers []string) {
 		done <- err
 	}()
 	eventually(t, "trouble is told", func() bool { _, err := s.Trouble(); return err != nil })
+	eventually(t, "retries are counted", func() bool { return s.Retries() > 0 })
 	broker.Restart(t)
 	err := <-done
 	t.Logf("the commit: %v", err)

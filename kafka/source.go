@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/llm-optimizer/processor/source"
@@ -69,7 +70,7 @@ type Source struct {
 	// attributes are what Attribute was asked for.
 	attributes []attribute
 	// consumer runs between Open and Close.
-	consumer *consumer
+	consumer atomic.Pointer[consumer]
 }
 
 // The defaults of settings that are 0.
@@ -110,7 +111,7 @@ func (s *Source) Open(ctx context.Context) ([]source.Partition, error) {
 		c.close()
 		return nil, err
 	}
-	s.consumer = c
+	s.consumer.Store(c)
 	return asPartitions(found), nil
 }
 
@@ -139,11 +140,12 @@ func (s *Source) Discover(ctx context.Context) ([]source.Partition, error) {
 	if s.Stop != "" {
 		return source.Fixed()
 	}
+	c := s.consumer.Load()
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	case <-s.consumer.found.some:
-		return asPartitions(s.consumer.found.take()), nil
+	case <-c.found.some:
+		return asPartitions(c.found.take()), nil
 	}
 }
 
@@ -155,26 +157,35 @@ func (s *Source) Recognize(_ context.Context, parts []source.Partition, saved []
 
 // Acknowledge mirrors positions to Group, a second later at most.
 func (s *Source) Acknowledge(saved []source.Saved) {
-	if c := s.consumer; c != nil && c.mirror != nil {
+	if c := s.consumer.Load(); c != nil && c.mirror != nil {
 		c.mirror.note(saved)
 	}
 }
 
-// Lag says of each open partition how far behind its reader is.
-func (s *Source) Lag() []Lag {
-	if s.consumer == nil {
+// Lags says of each open partition how far behind its reader is: how many
+// offsets, and how old the last record was by Kafka's timestamp.
+func (s *Source) Lags() []source.Lag {
+	c := s.consumer.Load()
+	if c == nil {
 		return nil
 	}
-	return s.consumer.lag(time.Now())
+	return c.lags(time.Now())
 }
+
+// Trouble returns the last error of a connection that does not work, and since
+// when it does not; nil while all is well.
+func (s *Source) Trouble() (since time.Time, err error) { return s.health.Trouble() }
+
+// Retries is how often something had to be tried once more.
+func (s *Source) Retries() int64 { return s.health.Retries() }
 
 // Health knows which brokers do not answer.
 func (s *Source) Health() *Health { return &s.health }
 
 // Close mirrors the last positions and leaves the cluster.
 func (s *Source) Close() error {
-	if s.consumer != nil {
-		s.consumer.close()
+	if c := s.consumer.Load(); c != nil {
+		c.close()
 	}
 	return nil
 }

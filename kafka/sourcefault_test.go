@@ -177,12 +177,12 @@ func TestDeletedTopic(t *testing.T) {
 		}
 		now := time.Now()
 		missing := map[string]error{"events": kerr.UnknownTopicOrPartition}
-		s.consumer.compare(nil, missing, now)
-		s.consumer.compare(nil, missing, now.Add(goneAfter-1))
+		s.consumer.Load().compare(nil, missing, now)
+		s.consumer.Load().compare(nil, missing, now.Add(goneAfter-1))
 		if err := p.(*partition).ended(); err != nil {
 			t.Fatalf("given up too soon: %v", err)
 		}
-		s.consumer.compare(nil, missing, now.Add(goneAfter))
+		s.consumer.Load().compare(nil, missing, now.Add(goneAfter))
 		_, err := tryReadUntil(p, nil)
 		if pattern == "" {
 			says(t, err, "topic events has been deleted")
@@ -275,7 +275,7 @@ func TestQuietAndLag(t *testing.T) {
 	s := &Source{Cluster: Cluster{Brokers: c.ListenAddrs()}, Topics: []string{"events"}}
 	p := openAt(t, s, 0)
 	quiet := p.(source.Quieter).Quiet
-	lag := func() Lag { return s.Lag()[0] }
+	lag := func() source.Lag { return s.Lags()[0] }
 	if !quiet().IsZero() || lag().Records != -1 {
 		t.Errorf("before the first answer: quiet %v, lag %+v", quiet(), lag())
 	}
@@ -284,7 +284,7 @@ func TestQuietAndLag(t *testing.T) {
 		t.Error("quiet while it is behind")
 	}
 	readUntil(t, p, count(50))
-	eventually(t, "quiet", func() bool { return !quiet().IsZero() && lag() == Lag{Topic: "events"} })
+	eventually(t, "quiet", func() bool { return !quiet().IsZero() && lag() == source.Lag{Origin: event.Origin{Topic: "events"}} })
 
 	var broken atomic.Bool
 	broken.Store(true)
@@ -297,6 +297,9 @@ func TestQuietAndLag(t *testing.T) {
 	})
 	since := quiet()
 	eventually(t, "no longer known", func() bool { return quiet().IsZero() })
+	if s.Retries() == 0 {
+		t.Error("requests that failed were not tried again")
+	}
 	broken.Store(false)
 	eventually(t, "quiet again", func() bool { return !quiet().IsZero() })
 	if !quiet().After(since) {

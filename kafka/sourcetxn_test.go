@@ -48,7 +48,7 @@ func checkTransactions(t *testing.T, brokers []string) {
 		p := openAt(t, s, 0)
 		g := readUntil(t, p, nil) // ends, though no record tells where
 		sameValues(t, g.values, want)
-		if lag := s.Lag()[0]; lag.Records > 0 {
+		if lag := s.Lags()[0]; lag.Records > 0 {
 			t.Errorf("isolation %q: lag %+v at the end", isolation, lag)
 		}
 		again := openAt(t, &Source{Cluster: Cluster{Brokers: brokers}, Topics: []string{"events"}, Stop: "latest", Isolation: isolation}, g.next)

@@ -56,6 +56,7 @@ func (l *link) do(ctx context.Context, what string, f func(session) error) error
 		if !sleep(ctx, wait/2+rand.N(wait/2+1)) {
 			return ended(ctx, what, last)
 		}
+		l.trouble.retry()
 	}
 }
 
@@ -111,9 +112,10 @@ func (l *link) drop(ctx context.Context) {
 
 // trouble is what is wrong and since when, for others to see.
 type trouble struct {
-	mu    sync.Mutex
-	since time.Time
-	err   error
+	mu      sync.Mutex
+	since   time.Time
+	err     error
+	retries int64
 }
 
 func (t *trouble) set(err error) {
@@ -133,6 +135,19 @@ func (t *trouble) get() (time.Time, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.since, t.err
+}
+
+// retry counts an attempt beyond the first.
+func (t *trouble) retry() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.retries++
+}
+
+func (t *trouble) tried() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.retries
 }
 
 // session is a connection for one attempt. Each statement has statementPatience.

@@ -291,8 +291,8 @@ func TestTroubleIsShown(t *testing.T) {
 	srv := pgtest.Start(t)
 	s := aSink(srv.NewDatabase(t))
 	openAt(t, s, mark(0), 0)
-	if _, err := s.Trouble(); err != nil {
-		t.Errorf("a healthy sink has the trouble %v", err)
+	if _, err := s.Trouble(); err != nil || s.Retries() != 0 {
+		t.Errorf("a healthy sink has the trouble %v and %d retries", err, s.Retries())
 	}
 	srv.Kill()
 	done := make(chan error, 1)
@@ -310,8 +310,8 @@ func TestTroubleIsShown(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if _, err := s.Trouble(); err != nil {
-		t.Errorf("after it the trouble is %v", err)
+	if _, err := s.Trouble(); err != nil || s.Retries() == 0 {
+		t.Errorf("after it the trouble is %v, with %d retries", err, s.Retries())
 	}
 }
 

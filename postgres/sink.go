@@ -22,7 +22,7 @@ const (
 
 // Sink writes rows to tables of one database. The zero values of its settings
 // are the defaults; URL and one of the tables are required. One goroutine uses
-// it; only Trouble may be called by others.
+// it; only Trouble and Retries may be called by others.
 type Sink struct {
 	// URL is postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full,
 	// with several hosts if need be, or the same as key=value pairs. What it
@@ -78,6 +78,7 @@ var (
 	_ sink.Describer = (*Sink)(nil)
 	_ sink.Joiner    = (*Sink)(nil)
 	_ sink.Replacer  = (*Sink)(nil)
+	_ sink.Reporter  = (*Sink)(nil)
 )
 
 // spillSize is enough for the rows of almost any epoch, so that almost any can
@@ -122,6 +123,9 @@ func (s *Sink) Join(rows sink.Rows, other sink.Sink) bool {
 func (s *Sink) Trouble() (since time.Time, err error) {
 	return s.trouble.get()
 }
+
+// Retries is how often something had to be tried once more.
+func (s *Sink) Retries() int64 { return s.trouble.tried() }
 
 // Open connects and compares the tables with what the rows need. It changes
 // nothing in the database.
