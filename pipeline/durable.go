@@ -45,6 +45,12 @@ type durable struct {
 
 	// dropSeen says that the ids in the state are of another deduplication.
 	dropSeen bool
+	// early says that rows leave before their epoch is durable.
+	early bool
+
+	observer    Observer
+	outboxLimit int64
+	vitals      vitals
 
 	newest  atomic.Uint64
 	workers sync.WaitGroup
@@ -67,12 +73,42 @@ func (d *durable) commit(ctx context.Context, cut *engine.Cut) error {
 	if err := d.apply(ctx, c, cut.Changes...); err != nil {
 		return err
 	}
+	if !d.early {
+		d.show(cut.Rows)
+	}
 	d.out.Committed(c.Record.Number, rows, bytes)
 	d.acknowledge(c.Partitions)
-	if d.log.Enabled(ctx, slog.LevelDebug) {
-		d.tell(cut, bytes)
-	}
+	d.tell(ctx, cut, bytes)
 	return nil
+}
+
+// show lets the observer see the rows of an epoch. Of those that were encoded at
+// once, as there are very many, it sees the first and the number of the rest.
+func (d *durable) show(all []engine.Rows) {
+	show := d.observer.Results
+	if show == nil {
+		return
+	}
+	var shown bool
+	var skipped int
+	for _, r := range all {
+		switch {
+		case r.Batch != nil && len(r.Batch.Results) > 0:
+			show(r.Batch.Results, 0)
+		case r.Block == nil:
+		case shown:
+			skipped += r.Results
+		default:
+			var dec epoch.Decoder
+			var b result.Batch
+			if shown = true; dec.DecodeBlock(r.Block, &b) == nil && len(b.Results) > 0 {
+				show(b.Results, 0)
+			}
+		}
+	}
+	if skipped > 0 {
+		show(nil, skipped)
+	}
 }
 
 // acknowledge tells the source what is durable, if it wants to know.
@@ -87,15 +123,23 @@ func (d *durable) acknowledge(parts []epoch.Partition) {
 	d.source.Acknowledge(saved)
 }
 
-// tell logs what an epoch has cost.
-func (d *durable) tell(cut *engine.Cut, rows int64) {
+// tell says what an epoch has cost.
+func (d *durable) tell(ctx context.Context, cut *engine.Cut, rows int64) {
 	changes, size := 0, d.meta.Size()
 	for _, b := range cut.Changes {
 		changes += b.Len()
 		size += b.Size()
 	}
-	d.log.Debug("committed an epoch", "epoch", d.record.Number, "changes", changes, "bytes", size, "row_bytes", rows,
-		"took", time.Since(cut.Time).Round(time.Microsecond), "stall", cut.Stall.Round(time.Microsecond))
+	e := EpochDone{
+		Number: d.record.Number, Took: time.Since(cut.Time), Stall: cut.Stall,
+		Changes: changes, Bytes: int64(size), RowBytes: rows,
+	}
+	d.vitals.committed(cut.Time, e)
+	if d.observer.Epoch != nil {
+		d.observer.Epoch(e)
+	}
+	d.log.DebugContext(ctx, "committed an epoch", "epoch", e.Number, "changes", e.Changes, "bytes", e.Bytes, "row_bytes", e.RowBytes,
+		"took", e.Took.Round(time.Microsecond), "stall", e.Stall.Round(time.Microsecond))
 }
 
 // next is the commit that follows the last epoch, without anything new yet.
@@ -215,8 +259,8 @@ func (d *durable) checkpoints(ctx context.Context, cp state.Checkpointer) {
 			return
 		case <-t.C:
 		}
-		if err := Checkpoint(ctx, d.spec.Store, cp, time.Now(), d.spec.Retain); err != nil && ctx.Err() == nil {
-			d.log.Error("cannot make a checkpoint", "state", d.spec.Store.String(), "err", err)
+		if _, err := d.makeCheckpoint(ctx, cp); err != nil && ctx.Err() == nil {
+			d.log.ErrorContext(ctx, "cannot make a checkpoint", "state", d.spec.Store.String(), "err", err)
 		}
 	}
 }
@@ -224,24 +268,27 @@ func (d *durable) checkpoints(ctx context.Context, cp state.Checkpointer) {
 // Checkpoint makes a checkpoint of an open store, named after the time in UTC,
 // and drops the oldest so that retain are left; 0 keeps all.
 func Checkpoint(ctx context.Context, store state.Store, cp state.Checkpointer, now time.Time, retain int) error {
+	_, err := checkpoint(ctx, store, cp, now, retain)
+	return err
+}
+
+// checkpoint is Checkpoint, and gives the name.
+func checkpoint(ctx context.Context, store state.Store, cp state.Checkpointer, now time.Time, retain int) (string, error) {
 	before, err := store.Checkpoints(ctx)
 	if err != nil {
-		return fmt.Errorf("listing the checkpoints of %s: %w", store, err)
+		return "", fmt.Errorf("listing the checkpoints of %s: %w", store, err)
 	}
 	name := checkpointName(before, now)
 	if err := cp.Checkpoint(ctx, name); err != nil {
-		return fmt.Errorf("making checkpoint %s of %s: %w", name, store, err)
+		return "", fmt.Errorf("making checkpoint %s of %s: %w", name, store, err)
 	}
-	if retain <= 0 {
-		return nil
-	}
-	for len(before) >= retain {
+	for retain > 0 && len(before) >= retain {
 		if err := store.Drop(ctx, before[0]); err != nil {
-			return fmt.Errorf("dropping checkpoint %s of %s: %w", before[0], store, err)
+			return name, fmt.Errorf("dropping checkpoint %s of %s: %w", before[0], store, err)
 		}
 		before = before[1:]
 	}
-	return nil
+	return name, nil
 }
 
 // checkpointName is a name that none has.
@@ -266,6 +313,9 @@ func (d *durable) close() error {
 		d.stop()
 	}
 	d.workers.Wait()
+	d.vitals.use.Lock()
+	defer d.vitals.use.Unlock()
+	d.vitals.closed = true
 	if err := d.db.Close(); err != nil {
 		return fmt.Errorf("closing the state in %s: %w", d.spec.Store, err)
 	}

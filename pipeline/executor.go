@@ -22,12 +22,23 @@ import (
 // run is a pipeline while it runs.
 type run struct {
 	begun   atomic.Bool
-	mu      sync.Mutex // guards runner of Pipeline, started, ended and state
+	mu      sync.Mutex // guards runner of Pipeline, started, ended, state and out
 	started time.Time
 	ended   time.Time
 	state   *durable
+	out     *delivery.Delivery
 	refused atomic.Int64
+	reasons reasons
 	sampler sampler
+	// draining and over are phases.
+	draining, over atomic.Bool
+}
+
+// startedAt is when the run began to read; the zero time before.
+func (r *run) startedAt() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.started
 }
 
 // Run processes the source to its end, or until ctx ends: then what was read
@@ -47,7 +58,11 @@ func (p *Pipeline) Run(ctx context.Context) (Summary, error) {
 	drain.Go(func() { p.boundDrain(ctx, hard, cancel) })
 	defer drain.Wait()
 	defer cancel(nil)
+	defer p.run.over.Store(true)
 	out := delivery.New(p.lanes, func(err error) { cancel(err) })
+	if tell := p.spec.Observer.Delivered; tell != nil {
+		out.Delivered = func(d delivery.Delivered) { tell(Delivered(d)) }
+	}
 	x := &execution{p: p, log: log, out: out, hard: hard, cancel: cancel}
 	err := x.begin(ctx)
 	if err == nil {
@@ -109,7 +124,7 @@ func (x *execution) begin(ctx context.Context) (err error) {
 	}
 	p.run.mu.Lock()
 	defer p.run.mu.Unlock()
-	x.runner, p.runner, p.run.started, p.run.state = runner, runner, time.Now(), x.state
+	x.runner, p.runner, p.run.started, p.run.state, p.run.out = runner, runner, time.Now(), x.state, x.out
 	return nil
 }
 
@@ -179,6 +194,7 @@ func (p *Pipeline) boundDrain(ctx, hard context.Context, cancel context.CancelCa
 	case <-hard.Done():
 		return
 	}
+	p.run.draining.Store(true)
 	t := time.NewTimer(p.spec.ShutdownTimeout)
 	defer t.Stop()
 	select {
@@ -216,8 +232,23 @@ func (p *Pipeline) newRunner(out *delivery.Delivery, epochs *engine.Epochs) (*en
 		Since: s.Source.Traits().Since, Bound: w.MaxOutOfOrderness, EveryEvent: w.Emit == EveryEvent, Interval: w.Interval,
 		IdleTimeout: w.IdleTimeout, CloseWhenIdle: w.WhenIdle == Close, MaxDrift: w.MaxDrift,
 		Limits: engine.Limits{Keys: s.Limits.Keys, Windows: s.Limits.Windows, Memory: s.Limits.Memory, Stop: s.Limits.OnExceed == Stop},
-		OnDead: p.onDead, OnNullKey: p.onNullKey, Screen: p.screen, NewBatch: out.Batch, Recycle: out.Empty, Emit: out.Send, Epochs: epochs,
+		OnDead: p.onDead, OnNullKey: p.onNullKey, Screen: p.screen, NewBatch: out.Batch, Recycle: out.Empty, Emit: p.emit(out), Epochs: epochs,
+		Processed: s.Observer.Processed,
 	}), nil
+}
+
+// emit shows rows to the observer and hands them to the sinks.
+func (p *Pipeline) emit(out *delivery.Delivery) func(context.Context, *result.Batch) error {
+	show := p.spec.Observer.Results
+	if show == nil {
+		return out.Send
+	}
+	return func(ctx context.Context, b *result.Batch) error {
+		if len(b.Results) > 0 {
+			show(b.Results, 0)
+		}
+		return out.Send(ctx, b)
+	}
 }
 
 func fieldPath(text string) ([]string, error) {
@@ -235,6 +266,10 @@ func fieldPath(text string) ([]string, error) {
 // onDead treats undecodable and refused records as event.on_error says, and
 // returns those that go to a sink.
 func (p *Pipeline) onDead(dead []result.DeadLetter) ([]result.DeadLetter, error) {
+	p.run.reasons.add(dead)
+	if p.spec.Observer.Dead != nil {
+		p.spec.Observer.Dead(dead)
+	}
 	for i := range dead {
 		if len(dead[i].Queries) > 0 {
 			p.run.refused.Add(1)
@@ -261,6 +296,9 @@ func (p *Pipeline) onNullKey(query int, n engine.Nulls) {
 
 // screen samples late events that no sink wants, and takes them out.
 func (p *Pipeline) screen(b *result.Batch) {
+	if p.spec.Observer.Late != nil && len(b.Late) > 0 {
+		p.spec.Observer.Late(b.Late)
+	}
 	if p.spec.LateEvents == nil && len(b.Late) > 0 {
 		p.run.sampler.late(b.Late)
 		b.Late = b.Late[:0]
@@ -294,19 +332,13 @@ func (p *Pipeline) Progress() Summary {
 		s.State, s.Epoch = state.spec.Store.String(), state.newest.Load()
 	}
 	for i, q := range p.plan.Queries {
-		c := r.Counts(i)
-		if state != nil {
-			c.Add(state.base[i])
-		}
 		for _, n := range r.Nulls(i) {
 			s.Nulls = append(s.Nulls, Nulls{Query: q.Info.Name, Field: n.Field, Key: n.Key, Rows: n.Rows, Nulls: n.Nulls})
 		}
-		s.Queries = append(s.Queries, Ledger{
-			Query: q.Info.Name, Read: c.Read, InWindows: c.InWindows, Late: c.Late, Dead: c.Dead,
-			Filtered: c.Filtered, Unwindowed: c.Unwindowed, Duplicate: c.Duplicate, Overflow: c.Overflow, Results: c.Results,
-		})
-		s.Late += c.Late
-		s.Results += c.Results
+		l := ledgerOf(r, state, i, q)
+		s.Queries = append(s.Queries, l)
+		s.Late += l.Late
+		s.Results += l.Results
 	}
 	return s
 }

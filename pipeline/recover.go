@@ -72,7 +72,10 @@ func (r retry) Error() string { return "the store has to be changed first" }
 // attempt opens the store once, decides, and loads what is decided on.
 func (r *recovery) attempt(ctx context.Context, fresh bool) (*durable, *engine.Runner, error) {
 	spec := &r.p.spec.State
-	d := &durable{spec: spec, log: r.log, out: r.out}
+	d := &durable{
+		spec: spec, log: r.log, out: r.out, observer: r.p.spec.Observer, outboxLimit: r.p.spec.Limits.Outbox,
+		early: r.p.spec.Delivery == AtLeastOnce,
+	}
 	d.source, _ = r.p.spec.Source.(source.Acknowledger)
 	facts, err := r.facts(ctx, fresh)
 	if err != nil {
@@ -161,7 +164,7 @@ func (r *recovery) act(d *durable, decision epoch.Decision, cause error) error {
 // also lists the rows that sinks lack.
 func (r *recovery) load(ctx context.Context, d *durable) (*engine.Runner, error) {
 	e := &engine.Epochs{
-		Interval: d.spec.Epoch, Early: r.p.spec.Delivery == AtLeastOnce, Commit: d.commit, Due: r.out.Due,
+		Interval: d.spec.Epoch, Early: d.early, Commit: d.commit, Due: r.out.Due,
 		Watermark: d.record.Watermark, Partitions: d.snapshot.Partitions,
 	}
 	for _, q := range d.decision.Queries {
@@ -255,10 +258,13 @@ func (r *recovery) restore(ctx context.Context, what retry) error {
 // report says in one line what was recovered, and what of it is not used.
 func (r *recovery) report(d *durable, runner *engine.Runner) {
 	took := time.Since(r.began).Round(time.Millisecond)
+	d.vitals.cut, d.vitals.took = d.record.Time, took
+	d.newest.Store(d.record.Number)
 	if d.decision.Action == epoch.Start {
 		r.log.Info("began a new state", "state", d.spec.Store.String())
 		return
 	}
+	d.vitals.recovered = d.record.Number
 	r.log.Info("recovered state", "state", d.spec.Store.String(), "epoch", d.record.Number,
 		"age", time.Since(d.record.Time).Round(time.Second), "open_windows", runner.OpenWindows(),
 		"partitions", len(d.snapshot.Partitions), "queries", len(d.decision.Queries), "took", took)

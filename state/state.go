@@ -46,6 +46,13 @@ type Watched interface {
 	Err() error
 }
 
+// Sized is a Backend that knows how large it is.
+type Sized interface {
+	// Bytes is what the store takes where it lives, about. It is cheap, and may
+	// run beside Apply.
+	Bytes() int64
+}
+
 // Store is a place for the state of one pipeline: what a configuration names,
 // before it is open. Its methods are for one goroutine.
 type Store interface {

@@ -62,6 +62,8 @@ type Cut struct {
 type Rows struct {
 	Batch *result.Batch
 	Block []byte
+	// Results is how many results the block holds.
+	Results int
 }
 
 // share is one shard's part of a cut.
@@ -325,7 +327,7 @@ func (r *Runner) take(hard context.Context, s *shard, b *result.Batch) *result.B
 		rows := Rows{Batch: b}
 		packed := e.Early || s.held > unpackedBytes
 		if packed {
-			rows = Rows{Block: s.blocks.AppendBlock(nil, b)}
+			rows = Rows{Block: s.blocks.AppendBlock(nil, b), Results: len(b.Results)}
 			s.held += len(rows.Block)
 		} else {
 			s.held += bytesOf(b)

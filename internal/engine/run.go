@@ -382,6 +382,14 @@ func (r *Runner) send(hard context.Context, s int, f *exchange.Flush) {
 	}
 }
 
+// moveTime publishes the combined watermark. The runner is locked.
+func (r *Runner) moveTime() {
+	if c := r.tracker.Combined(); c != r.combined.Load() {
+		r.combined.Store(c)
+		r.movedAt.Store(time.Now().UnixNano())
+	}
+}
+
 // Counts returns a query's ledger since the run began.
 func (r *Runner) Counts(query int) epoch.Counts {
 	c := r.ledgers[query].counts()

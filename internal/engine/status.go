@@ -126,14 +126,6 @@ func Holder(all []PartitionStatus) int {
 	return holder
 }
 
-// moveTime publishes the combined watermark. The runner is locked.
-func (r *Runner) moveTime() {
-	if c := r.tracker.Combined(); c != r.combined.Load() {
-		r.combined.Store(c)
-		r.movedAt.Store(time.Now().UnixNano())
-	}
-}
-
 // WatermarkSince is when the combined watermark moved last; the zero time if it
 // never did in this run.
 func (r *Runner) WatermarkSince() time.Time {

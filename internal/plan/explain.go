@@ -97,6 +97,9 @@ func (q *Query) explainKey() string {
 	return strings.Join(parts, ", ")
 }
 
+// Window is the query's window in words: "tumbling 1m0s".
+func (q *Query) Window() string { return strings.TrimSuffix(explainWindow(q.Def.Window), ", offset 0s") }
+
 func explainWindow(w window.Spec) string {
 	switch w.Kind {
 	case window.KindTumbling:

@@ -150,6 +150,9 @@ func add(batch *pdb.Batch, op state.Op) error {
 	return nil
 }
 
+// Bytes is what the store takes on the disk, without checkpoints.
+func (b *backend) Bytes() int64 { return int64(b.db.Metrics().DiskSpaceUsage()) }
+
 // maxSublevels is how far compactions may lag behind. It is far more than
 // where Pebble begins to hurry: reads are rare here.
 const maxSublevels = 40
