@@ -48,6 +48,7 @@ func (p *Pipeline) Run(ctx context.Context) (Summary, error) {
 	defer drain.Wait()
 	defer cancel(nil)
 	out := delivery.New(p.lanes, func(err error) { cancel(err) })
+	p.traceDeliveries(out)
 	x := &execution{p: p, log: log, out: out, hard: hard, cancel: cancel}
 	err := x.begin(ctx)
 	if err == nil {
@@ -217,6 +218,7 @@ func (p *Pipeline) newRunner(out *delivery.Delivery, epochs *engine.Epochs) (*en
 		IdleTimeout: w.IdleTimeout, CloseWhenIdle: w.WhenIdle == Close, MaxDrift: w.MaxDrift,
 		Limits: engine.Limits{Keys: s.Limits.Keys, Windows: s.Limits.Windows, Memory: s.Limits.Memory, Stop: s.Limits.OnExceed == Stop},
 		OnDead: p.onDead, OnNullKey: p.onNullKey, Screen: p.screen, NewBatch: out.Batch, Recycle: out.Empty, Emit: out.Send, Epochs: epochs,
+		Trace: p.traceBatches(),
 	}), nil
 }
 

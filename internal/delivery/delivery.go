@@ -41,7 +41,8 @@ type Delivery struct {
 	failed func(error)
 	// book is nil with state in memory: rows then go out as they are made, and
 	// are gone with the process.
-	book *book
+	book  *book
+	trace tracing
 }
 
 type lane struct {
@@ -52,6 +53,8 @@ type lane struct {
 	broken bool
 	// picked is scratch: the results of the lane's queries.
 	picked result.Batch
+	// rows are how many were picked so far.
+	rows int
 	// index is the lane's number, follower its part in the book.
 	index    int
 	follower follower
@@ -243,7 +246,10 @@ func (d *Delivery) run(ctx context.Context, l *lane) {
 	defer close(l.done)
 	for s := range l.queue {
 		if !l.broken {
-			if err := l.Sink.Write(ctx, l.pick(s.batch)); err != nil {
+			in, done := d.trace.begin(ctx, l, nil)
+			err := l.Sink.Write(in, l.pick(s.batch))
+			done(err)
+			if err != nil {
 				l.broken = true
 				d.failed(fmt.Errorf("writing to sink %s: %w", l.Name, err))
 			}
@@ -273,5 +279,6 @@ func (l *lane) pick(b *result.Batch) *result.Batch {
 			}
 		}
 	}
+	l.rows += p.Len()
 	return p
 }

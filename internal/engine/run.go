@@ -65,6 +65,8 @@ type Config struct {
 	Recycle func(*result.Batch) *result.Batch
 	// Epochs makes state durable; nil keeps it in memory.
 	Epochs *Epochs
+	// Trace makes spans of batches; nil makes none.
+	Trace *Tracing
 }
 
 // Runner runs a plan once.
@@ -270,6 +272,9 @@ func (r *Runner) combine(hard context.Context, p *partition, w *work) {
 		r.mu.Unlock()
 		p.combiner.wm.Raise(from)
 	}
+	if w.span != nil {
+		r.cfg.Trace.combined(p, w)
+	}
 	r.events.Add(int64(w.batch.N))
 	r.dead.Add(int64(len(w.batch.Dead)))
 	r.countNulls(w)
@@ -309,6 +314,9 @@ func (r *Runner) flush(hard context.Context, p *partition) {
 	p.unflushed = false
 	p.lastFlush = time.Now()
 	c := p.combiner
+	if len(p.spans) > 0 {
+		defer p.endSpans() // after the lock is given back
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	w := c.wm.Current()
