@@ -83,7 +83,9 @@ func (h *idsOf) of(line string) trace.SpanID {
 	return h.lines[line].SpanID()
 }
 
-func newIDs() *idsOf { return &idsOf{Handler: slog.DiscardHandler, lines: map[string]trace.SpanContext{}} }
+func newIDs() *idsOf {
+	return &idsOf{Handler: slog.DiscardHandler, lines: map[string]trace.SpanContext{}}
+}
 
 func TestSpansOfARun(t *testing.T) {
 	for name, store := range map[string]state.Store{"memory": memory.New(), "pebble": &pebble.Store{Path: t.TempDir()}} {
@@ -294,7 +296,7 @@ func TestBatchesAreLinkedWithTheTracesOfRecords(t *testing.T) {
 			var links []string
 			for _, b := range made.named("batch") {
 				for _, l := range b.Links() {
-					links = append(links, l.SpanContext.TraceID().String()+" "+value(b, "offset").Emit())
+					links = append(links, l.SpanContext.TraceID().String()+" "+value(b, "offset").String())
 				}
 			}
 			checkSet(t, "the links", links, fmt.Sprintf("%032x 0", 1), fmt.Sprintf("%032x 32", 3))
