@@ -78,9 +78,14 @@ func (l *loader) cluster(v view) kafka.Cluster {
 
 // secret reads a text that must not stand in the file.
 func (l *loader) secret(v view) secret.Text {
+	return l.secretOr(v, ", or use "+v.s.name()+"_file")
+}
+
+// secretOr is secret; or ends the message that says what to do instead.
+func (l *loader) secretOr(v view, or string) secret.Text {
 	text, _ := v.value().(string)
 	if v.given() && len(v.n.secrets) == 0 && v.n.at.variable == "" {
-		l.add(v.path, v.place(), "stands in the file for all to read; write ${NAME} for an environment variable that holds it, or use %s_file", v.s.name())
+		l.add(v.path, v.place(), "stands in the file for all to read; write ${NAME} for an environment variable that holds it%s", or)
 		return secret.Text{}
 	}
 	return secret.New(text)

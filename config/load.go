@@ -15,6 +15,7 @@ import (
 	"os"
 	_ "time/tzdata" // calendar windows know every zone on machines without zone files
 
+	"github.com/llm-optimizer/processor/internal/logging"
 	"github.com/llm-optimizer/processor/pipeline"
 )
 
@@ -28,6 +29,11 @@ type Config struct {
 	// LogLevel and LogJSON are the log settings.
 	LogLevel slog.Level
 	LogJSON  bool
+	// Level is LogLevel to begin with; setting it changes what the loggers of
+	// Logger write while they are in use.
+	Level *slog.LevelVar
+	// Telemetry says where spans go; nil sends none.
+	Telemetry *Telemetry
 	// Warnings are remarks that need not stop anyone, such as environment
 	// variables that look like settings and are none.
 	Warnings []string
@@ -113,6 +119,9 @@ func (o Loader) Parse(file string, text []byte) (*Config, error) {
 	c := &Config{File: file, Spec: l.spec(v), root: root, logged: l.logged}
 	c.LogLevel = logLevels[v.at("log").text("level")]
 	c.LogJSON = v.at("log").text("format") == "json"
+	c.Level = new(slog.LevelVar)
+	c.Level.Set(c.LogLevel)
+	c.Telemetry = l.telemetry(v.at("telemetry"))
 	if err := l.err(); err != nil {
 		return nil, err
 	}
@@ -143,11 +152,13 @@ func (c *Config) Build() (*pipeline.Pipeline, error) {
 	return nil, l.err()
 }
 
-// Logger makes a logger as the config says.
+// Logger makes a logger as the config says. It writes a message that comes again
+// and again a few times and then how often it came; logging.Flush, at the end,
+// says what is left to say.
 func (c *Config) Logger(w io.Writer) *slog.Logger {
-	o := &slog.HandlerOptions{Level: c.LogLevel}
+	o := &slog.HandlerOptions{Level: c.Level}
 	if c.LogJSON {
-		return slog.New(slog.NewJSONHandler(w, o))
+		return slog.New(logging.New(slog.NewJSONHandler(w, o)))
 	}
-	return slog.New(slog.NewTextHandler(w, o))
+	return slog.New(logging.New(slog.NewTextHandler(w, o)))
 }

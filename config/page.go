@@ -93,6 +93,8 @@ func (s *setting) typeText() string {
 		return "duration" + s.bounds(func(i int64) string { return formatDuration(time.Duration(i)) })
 	case size:
 		return "size" + s.bounds(formatSize)
+	case fraction:
+		return "number from 0 to 1"
 	default:
 		if s.PatternDoc != "" && s.Pattern != "." {
 			return "text: " + s.PatternDoc

@@ -14,8 +14,8 @@ type mismatch string
 
 func mismatchf(format string, args ...any) mismatch { return mismatch(fmt.Sprintf(format, args...)) }
 
-// parse reads a scalar as the setting takes it: a string, bool, int64 or
-// time.Duration.
+// parse reads a scalar as the setting takes it: a string, bool, int64, float64
+// or time.Duration.
 func (s *setting) parse(n *node) (any, mismatch) {
 	switch s.Kind {
 	case text, field:
@@ -30,6 +30,8 @@ func (s *setting) parse(n *node) (any, mismatch) {
 		return s.parseDuration(n)
 	case size:
 		return s.parseSize(n)
+	case fraction:
+		return s.parseFraction(n)
 	default:
 		return n.text, ""
 	}
@@ -107,6 +109,17 @@ func (s *setting) parseSize(n *node) (any, mismatch) {
 		return nil, mismatchf("is out of range; it has to be a number of bytes%s", s.bounds(formatSize))
 	}
 	return b, ""
+}
+
+func (s *setting) parseFraction(n *node) (any, mismatch) {
+	if n.scalar == boolScalar || n.scalar == textScalar {
+		return nil, mismatchf("is %s; it has to be a number from 0 to 1", n.scalar)
+	}
+	f, err := strconv.ParseFloat(n.text, 64)
+	if err != nil || !(f >= 0 && f <= 1) { // NaN is not
+		return nil, mismatchf("is no number from 0 to 1")
+	}
+	return f, ""
 }
 
 // outside reports whether a number is beyond the setting's bounds.

@@ -109,7 +109,7 @@ func (r referenceWriter) setting(s *setting) {
 		head.line(key)
 		r.item(s.child("*"))
 	case exprs:
-		if s.Required {
+		if s.Required || r.off >= 0 {
 			head.line(key)
 		} else {
 			head.line(key + " {}")

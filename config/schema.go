@@ -68,6 +68,8 @@ func schemaOfKind(s *setting) object {
 		return object{"anyOf": []object{{"type": "string", "pattern": durationPattern}, {"const": 0}}}
 	case size:
 		return object{"anyOf": []object{{"type": "integer", "minimum": s.Min, "maximum": s.Max}, {"type": "string", "pattern": sizePattern}}}
+	case fraction:
+		return object{"anyOf": []object{{"type": "number", "minimum": 0, "maximum": 1}, reference()}}
 	default:
 		o := object{"type": "string"}
 		if s.Pattern != "" && s.Pattern != "." {
@@ -123,7 +125,7 @@ func schemaOfExprs(s *setting) object {
 // schemaDefault is the default as JSON.
 func schemaDefault(s *setting) any {
 	switch s.Kind {
-	case boolean, integer:
+	case boolean, integer, fraction:
 		return json.RawMessage(s.Default)
 	case size:
 		if strings.Trim(s.Default, "0123456789") == "" {

@@ -21,7 +21,8 @@ const (
 	boolean
 	integer
 	duration
-	size // a number of bytes
+	size     // a number of bytes
+	fraction // a number from 0 to 1
 )
 
 // setting declares one key of the config. The table of them is the only

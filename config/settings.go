@@ -23,6 +23,7 @@ var settings = slices.Concat(
 	sideOutput("dead_letters", "dead", "A sink for records that are no valid events, with the reason."),
 	stateSettings,
 	processSettings,
+	telemetrySettings,
 )
 
 // sourceSettings say what is read.

@@ -87,6 +87,11 @@ func (v view) duration(name string) time.Duration {
 	return d
 }
 
+func (v view) fraction(name string) float64 {
+	f, _ := v.at(name).value().(float64)
+	return f
+}
+
 // pairs calls f with each name and text of a mapping of expressions.
 func (v view) pairs(name string, f func(name, text string, n *node)) {
 	below := v.n.find(name)

@@ -290,9 +290,9 @@ func (s *Sink) about(does, topic string) about {
 	return about{cluster: &s.Cluster, does: does, topic: topic, txn: s.identity()}
 }
 
-func (s *Sink) warn(msg string, args ...any) {
+func (s *Sink) warn(ctx context.Context, msg string, args ...any) {
 	if s.Log != nil {
-		s.Log.Warn(msg, args...)
+		s.Log.WarnContext(ctx, msg, args...)
 	}
 }
 

@@ -31,7 +31,7 @@ func (s *Sink) Resume(ctx context.Context, m sink.Mark, newest uint64, redeliver
 
 // resumeAgain is resume while the sink is in use.
 func (s *Sink) resumeAgain(ctx context.Context, m sink.Mark, newest uint64) (uint64, error) {
-	s.warn("a transaction may have come to pass or not: looking for its mark", "sink", s.identity(), "err", s.failed)
+	s.warn(ctx, "a transaction may have come to pass or not: looking for its mark", "sink", s.identity(), "err", s.failed)
 	for {
 		s.doubts++
 		pause(ctx, s.health.backoff(s.doubts))
@@ -42,7 +42,7 @@ func (s *Sink) resumeAgain(ctx context.Context, m sink.Mark, newest uint64) (uin
 		if err == nil || ctx.Err() != nil || !retriable(err) && !errors.Is(err, context.DeadlineExceeded) {
 			return epoch, err
 		}
-		s.warn("kafka does not say what it has of a transaction, asking again", "sink", s.identity(), "err", err)
+		s.warn(ctx, "kafka does not say what it has of a transaction, asking again", "sink", s.identity(), "err", err)
 	}
 }
 
@@ -134,16 +134,16 @@ func (j *judgement) read(ctx context.Context) (uint64, error) {
 		return 0, err
 	}
 	failpoint.At("kafka/after-read-marker")
-	return j.decide(found)
+	return j.decide(ctx, found)
 }
 
 // decide returns the epoch that the topics hold, or refuses.
-func (j *judgement) decide(found *marker) (uint64, error) {
+func (j *judgement) decide(ctx context.Context, found *marker) (uint64, error) {
 	problem := j.problem(found)
 	switch {
 	case problem == "":
 	case j.redeliver:
-		j.warn("the kafka sink is taken over: rows may be in its topics twice", "sink", j.identity(), "because", problem)
+		j.warn(ctx, "the kafka sink is taken over: rows may be in its topics twice", "sink", j.identity(), "because", problem)
 		return j.mark.Epoch, nil
 	default:
 		return 0, fmt.Errorf("kafka sink %s: %s; go on with the state that it belongs to, or start once with --redeliver, which goes on with this state and may write rows that are there already once more", j.identity(), problem)

@@ -67,7 +67,7 @@ func (s *Sink) reuse(p *parcel) {
 
 // send encodes the rows and hands them to the client.
 func (s *Sink) send(ctx context.Context, b *result.Batch) error {
-	out := outgoing{Sink: s, ctx: ctx, parcel: s.newParcel()}
+	out := outgoing{Sink: s, ctx: ctx, parent: parentOf(ctx), parcel: s.newParcel()}
 	for i := range b.Results {
 		if err := out.result(&b.Results[i]); err != nil {
 			return err
@@ -91,6 +91,7 @@ func (s *Sink) send(ctx context.Context, b *result.Batch) error {
 type outgoing struct {
 	*Sink
 	ctx    context.Context
+	parent []byte // the header traceparent of all records; nil is none
 	parcel *parcel
 	// topic is the last one, for query of it, with the pattern it was made of.
 	topic, query, pattern string
@@ -146,7 +147,7 @@ func (o *outgoing) result(r *result.Result) error {
 	hash := partitionHash(r.Query.Name, r.Key)
 	for _, place := range o.places {
 		key := p.keep(place.AppendKey(p.buf, r))
-		record := p.add(o.topic, key, buf[place.From:place.To:place.To], hash, query, keyJSON, timing, firing)
+		record := o.add(o.topic, key, buf[place.From:place.To:place.To], hash, query, keyJSON, timing, firing)
 		if r.EmittedAt != 0 {
 			record.Timestamp = time.Unix(0, r.EmittedAt)
 		}
@@ -208,13 +209,13 @@ func (o *outgoing) aside(from *result.Source, query string, whole, short func(ds
 	}
 	start := len(p.buf)
 	value := p.keep(whole(p.buf))
-	if size, limit := len(value)+len(key)+len(query)+recordExtra, int(o.topics.limit(o.topic)); size > limit {
-		o.warn("a row is too large for its topic and is written without the text of its record", "topic", o.topic,
+	if size, limit := len(value)+len(key)+len(query)+parentBytes(o.parent)+recordExtra, int(o.topics.limit(o.topic)); size > limit {
+		o.warn(o.ctx, "a row is too large for its topic and is written without the text of its record", "topic", o.topic,
 			"bytes", size, "limit", limit, "from", string(key), "offset", from.Offset)
 		p.buf = p.buf[:start]
 		value = p.keep(short(p.buf))
 	}
-	p.add(o.topic, key, value, partitionHash("", string(key)), headers...)
+	o.add(o.topic, key, value, partitionHash("", string(key)), headers...)
 }
 
 // keep takes what was appended to the buffer. What was kept before stays valid
@@ -230,10 +231,14 @@ var headerNames = [...]string{"query", "key", "timing", "firing"}
 
 // add adds a record. Until the client has chosen a partition, Partition is the
 // hash by which it does.
-func (p *parcel) add(topic string, key, value []byte, hash int32, headers ...[]byte) *kgo.Record {
+func (o *outgoing) add(topic string, key, value []byte, hash int32, headers ...[]byte) *kgo.Record {
+	p := o.parcel
 	start := len(p.headers)
 	for i, h := range headers {
 		p.headers = append(p.headers, kgo.RecordHeader{Key: headerNames[i], Value: h})
+	}
+	if o.parent != nil {
+		p.headers = append(p.headers, kgo.RecordHeader{Key: traceParent, Value: o.parent})
 	}
 	p.records = append(p.records, kgo.Record{
 		Topic: topic, Key: key, Value: value, Partition: hash,

@@ -27,6 +27,9 @@ func (v *validator) bindAttributes(s *Spec, p *plan.Plan) {
 			return false
 		}
 		asked++
+		if slices.Equal(path, traceParent) {
+			v.trace.parents = asked
+		}
 		return true
 	}
 	timePath, err := fieldPath(s.Event.TimeField)
@@ -46,4 +49,5 @@ func (v *validator) bindAttributes(s *Spec, p *plan.Plan) {
 	if v.timeAttribute > 0 && timePath[0] == "$timestamp" && s.Event.TimeFormat != event.UnixMilli {
 		v.add("event.time.format", "$timestamp is in milliseconds: use unix_ms")
 	}
+	v.bindTracing(s, src, asked)
 }

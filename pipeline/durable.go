@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/llm-optimizer/processor/internal/delivery"
 	"github.com/llm-optimizer/processor/internal/engine"
 	"github.com/llm-optimizer/processor/internal/epoch"
@@ -21,10 +23,11 @@ import (
 // goes through apply: there is no other way for a position, a watermark, a
 // window or a row to become durable, and so none without the others.
 type durable struct {
-	spec *StateSpec
-	log  *slog.Logger
-	db   state.Backend
-	out  *delivery.Delivery
+	spec   *StateSpec
+	log    *slog.Logger
+	tracer trace.Tracer
+	db     state.Backend
+	out    *delivery.Delivery
 	// source wants to know what is durable; nil if it does not.
 	source source.Acknowledger
 

@@ -74,7 +74,9 @@ func (d *durable) makeCheckpoint(ctx context.Context, cp state.Checkpointer) (st
 		return "", ErrNotRunning
 	}
 	began := time.Now()
+	ctx, span := d.traceCheckpoint(ctx)
 	name, err := checkpoint(ctx, d.spec.Store, cp, began, d.spec.Retain)
+	endSpan(span, err)
 	if err != nil && ctx.Err() != nil {
 		return "", err
 	}

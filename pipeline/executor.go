@@ -63,6 +63,7 @@ func (p *Pipeline) Run(ctx context.Context) (Summary, error) {
 	if tell := p.spec.Observer.Delivered; tell != nil {
 		out.Delivered = func(d delivery.Delivered) { tell(Delivered(d)) }
 	}
+	p.traceDeliveries(out)
 	x := &execution{p: p, log: log, out: out, hard: hard, cancel: cancel}
 	err := x.begin(ctx)
 	if err == nil {
@@ -234,6 +235,7 @@ func (p *Pipeline) newRunner(out *delivery.Delivery, epochs *engine.Epochs) (*en
 		Limits: engine.Limits{Keys: s.Limits.Keys, Windows: s.Limits.Windows, Memory: s.Limits.Memory, Stop: s.Limits.OnExceed == Stop},
 		OnDead: p.onDead, OnNullKey: p.onNullKey, Screen: p.screen, NewBatch: out.Batch, Recycle: out.Empty, Emit: p.emit(out), Epochs: epochs,
 		Processed: s.Observer.Processed,
+		Trace:     p.traceBatches(),
 	}), nil
 }
 

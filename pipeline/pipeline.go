@@ -44,6 +44,7 @@ type Pipeline struct {
 	// timeAttribute is decode.Options.TimeAttribute.
 	timeAttribute int
 	lanes         []delivery.Lane
+	trace         tracing
 	runner        *engine.Runner
 	run           run
 }
@@ -60,7 +61,8 @@ func Build(spec Spec) (*Pipeline, error) {
 	if len(v.problems) > 0 {
 		return nil, errors.Join(v.problems...)
 	}
-	built := &Pipeline{spec: spec, plan: p, timeAttribute: v.timeAttribute, lanes: makeLanes(&spec)}
+	v.settleTracer(&spec)
+	built := &Pipeline{spec: spec, plan: p, timeAttribute: v.timeAttribute, trace: v.trace, lanes: makeLanes(&spec)}
 	if _, err := built.bindOperators(); err != nil {
 		return nil, errors.Join(err)
 	}
@@ -88,6 +90,7 @@ func Problems(err error) []Problem {
 type validator struct {
 	problems      []error
 	timeAttribute int
+	trace         tracing
 }
 
 func (v *validator) add(path, format string, args ...any) {
@@ -118,6 +121,9 @@ func (v *validator) check(s *Spec) {
 	}
 	if l.OnExceed != Overflow && l.OnExceed != Stop {
 		v.add("limits.on_exceed", "%q is unknown: use overflow or stop", l.OnExceed)
+	}
+	if !(s.TraceBatches >= 0 && s.TraceBatches <= 1) { // NaN is not
+		v.add("telemetry.sample", "must be from 0 to 1")
 	}
 	if s.ShutdownTimeout <= 0 {
 		v.add("shutdown_timeout", "must be positive")

@@ -33,13 +33,14 @@ type recovery struct {
 // recover opens the store and brings everything back to the last epoch: windows
 // into a runner, what sinks lack into the delivery. Into the store nothing is
 // written yet.
-func (r *recovery) recover(ctx context.Context) (*durable, *engine.Runner, error) {
+func (r *recovery) recover(ctx context.Context) (d *durable, runner *engine.Runner, err error) {
 	r.began = time.Now()
+	ctx, span := r.p.spec.Tracer.Start(ctx, "recovery")
+	defer func() { r.endRecovery(span, d, runner, err) }()
 	fresh := r.p.spec.State.Fresh
 	for {
-		d, runner, err := r.attempt(ctx, fresh)
-		if err == nil {
-			r.report(d, runner)
+		if d, runner, err = r.attempt(ctx, fresh); err == nil {
+			r.report(ctx, d, runner)
 			return d, runner, nil
 		}
 		var again retry
@@ -73,7 +74,7 @@ func (r retry) Error() string { return "the store has to be changed first" }
 func (r *recovery) attempt(ctx context.Context, fresh bool) (*durable, *engine.Runner, error) {
 	spec := &r.p.spec.State
 	d := &durable{
-		spec: spec, log: r.log, out: r.out, observer: r.p.spec.Observer, outboxLimit: r.p.spec.Limits.Outbox,
+		spec: spec, log: r.log, tracer: r.p.spec.Tracer, out: r.out, observer: r.p.spec.Observer, outboxLimit: r.p.spec.Limits.Outbox,
 		early: r.p.spec.Delivery == AtLeastOnce,
 	}
 	d.source, _ = r.p.spec.Source.(source.Acknowledger)
@@ -164,7 +165,7 @@ func (r *recovery) act(d *durable, decision epoch.Decision, cause error) error {
 // also lists the rows that sinks lack.
 func (r *recovery) load(ctx context.Context, d *durable) (*engine.Runner, error) {
 	e := &engine.Epochs{
-		Interval: d.spec.Epoch, Early: d.early, Commit: d.commit, Due: r.out.Due,
+		Interval: d.spec.Epoch, Early: d.early, Commit: d.tracedCommit, Due: r.out.Due,
 		Watermark: d.record.Watermark, Partitions: d.snapshot.Partitions,
 	}
 	for _, q := range d.decision.Queries {
@@ -227,15 +228,15 @@ func (r *recovery) moveAside(ctx context.Context, lost []epoch.Behind) error {
 	if err != nil {
 		return fmt.Errorf("moving the old state aside: %w", err)
 	}
-	r.log.Info("moved the old state aside", "state", store.String(), "to", aside)
-	r.giveUp(lost)
+	r.log.InfoContext(ctx, "moved the old state aside", "state", store.String(), "to", aside)
+	r.giveUp(ctx, lost)
 	return nil
 }
 
 // giveUp says which sinks will not get rows that were meant for them.
-func (r *recovery) giveUp(lost []epoch.Behind) {
+func (r *recovery) giveUp(ctx context.Context, lost []epoch.Behind) {
 	for _, b := range lost {
-		r.log.Warn("rows are given up", "what", b.String())
+		r.log.WarnContext(ctx, "rows are given up", "what", b.String())
 	}
 }
 
@@ -244,42 +245,42 @@ func (r *recovery) restore(ctx context.Context, what retry) error {
 	r.tried = append(r.tried, what.checkpoint)
 	aside, err := store.Restore(ctx, what.checkpoint)
 	if err != nil && errors.Is(err, state.ErrCorrupt) {
-		r.log.Error("cannot restore a checkpoint", "checkpoint", what.checkpoint, "err", err)
+		r.log.ErrorContext(ctx, "cannot restore a checkpoint", "checkpoint", what.checkpoint, "err", err)
 		return nil // the next attempt tries the one before
 	}
 	if err != nil {
 		return fmt.Errorf("restoring checkpoint %s: %w", what.checkpoint, errors.Join(err, what.cause))
 	}
-	r.log.Warn("the state was damaged: went back to a checkpoint",
+	r.log.WarnContext(ctx, "the state was damaged: went back to a checkpoint",
 		"checkpoint", what.checkpoint, "damaged", aside, "err", what.cause)
 	return nil
 }
 
 // report says in one line what was recovered, and what of it is not used.
-func (r *recovery) report(d *durable, runner *engine.Runner) {
+func (r *recovery) report(ctx context.Context, d *durable, runner *engine.Runner) {
 	took := time.Since(r.began).Round(time.Millisecond)
 	d.vitals.cut, d.vitals.took = d.record.Time, took
 	d.newest.Store(d.record.Number)
 	if d.decision.Action == epoch.Start {
-		r.log.Info("began a new state", "state", d.spec.Store.String())
+		r.log.InfoContext(ctx, "began a new state", "state", d.spec.Store.String())
 		return
 	}
 	d.vitals.recovered = d.record.Number
-	r.log.Info("recovered state", "state", d.spec.Store.String(), "epoch", d.record.Number,
+	r.log.InfoContext(ctx, "recovered state", "state", d.spec.Store.String(), "epoch", d.record.Number,
 		"age", time.Since(d.record.Time).Round(time.Second), "open_windows", runner.OpenWindows(),
 		"partitions", len(d.snapshot.Partitions), "queries", len(d.decision.Queries), "took", took)
 	for _, q := range d.decision.Queries {
 		if q.Change != epoch.Kept {
-			r.log.Warn("a query starts fresh: windows that began before are marked partial", "query", q.Name, "because", q.Change.String())
+			r.log.WarnContext(ctx, "a query starts fresh: windows that began before are marked partial", "query", q.Name, "because", q.Change.String())
 		}
 	}
 	for _, q := range d.decision.DropQueries {
-		r.log.Warn("the windows of a query are dropped: it is not configured like that any more", "query", q.Name)
+		r.log.WarnContext(ctx, "the windows of a query are dropped: it is not configured like that any more", "query", q.Name)
 	}
 	if d.dropSeen {
-		r.log.Warn("event.dedup has changed: events that were read before are not recognised as duplicates")
+		r.log.WarnContext(ctx, "event.dedup has changed: events that were read before are not recognised as duplicates")
 	}
-	r.giveUp(d.decision.Lost)
+	r.giveUp(ctx, d.decision.Lost)
 }
 
 // pendingRows lists the epochs whose rows the outbox has, and checks them.

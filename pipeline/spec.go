@@ -47,6 +47,9 @@ type Spec struct {
 	// Tracer makes spans of recovery, batches, epochs, checkpoints and
 	// deliveries; nil makes none.
 	Tracer trace.Tracer
+	// TraceBatches is the share of batches of events that have a span, from 0,
+	// the default, to 1. All else has one always.
+	TraceBatches float64
 }
 
 // Format is the shape of records.

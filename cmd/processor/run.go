@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/llm-optimizer/processor/internal/logging"
 	"github.com/llm-optimizer/processor/pipeline"
 )
 
@@ -22,6 +23,7 @@ func (r runCommand) Run(c *command) error {
 		return err
 	}
 	log := cfg.Logger(s.stderr())
+	defer func() { _ = logging.Flush(log) }() // of a log that cannot be written nobody reads that
 	cfg.Spec.Logger = log
 	if err := r.onState(&cfg.Spec); err != nil {
 		return err
@@ -29,6 +31,11 @@ func (r runCommand) Run(c *command) error {
 	for _, w := range cfg.Warnings {
 		log.Warn(w)
 	}
+	stopTracing, err := startTracing(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer stopTracing()
 	p, err := cfg.Build()
 	if err != nil {
 		return err

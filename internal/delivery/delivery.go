@@ -46,6 +46,7 @@ type Delivery struct {
 	// Run.
 	Delivered func(Delivered)
 	waited    atomic.Int64
+	trace     tracing
 }
 
 type lane struct {
@@ -59,6 +60,8 @@ type lane struct {
 	tally  tally
 	rows   atomic.Int64
 	failed atomic.Bool
+	// picks are how many rows were picked so far.
+	picks int
 	// index is the lane's number, follower its part in the book.
 	index    int
 	follower follower
@@ -265,7 +268,10 @@ func (d *Delivery) run(ctx context.Context, l *lane) {
 	for s := range l.queue {
 		if !l.broken {
 			began := time.Now()
-			if err := l.write(ctx, s.batch); err != nil {
+			in, done := d.trace.begin(ctx, l, nil)
+			err := l.write(in, s.batch)
+			done(err)
+			if err != nil {
 				d.fail(l, err)
 			}
 			d.told(l, began)
@@ -312,5 +318,6 @@ func (l *lane) pick(b *result.Batch) *result.Batch {
 			}
 		}
 	}
+	l.picks += p.Len()
 	return p
 }

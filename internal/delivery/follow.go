@@ -20,10 +20,12 @@ func (d *Delivery) follow(ctx context.Context, l *lane) {
 		if len(early)+len(entries) == 0 {
 			return
 		}
-		err := d.writeRows(ctx, l, early, entries)
+		in, done := d.trace.begin(ctx, l, entries)
+		err := d.writeRows(in, l, early, entries)
+		done(err)
 		d.finish(l, entries, err == nil)
 		if errors.Is(err, sink.ErrUnclear) && !d.book.Early {
-			err = d.clarify(ctx, l, err)
+			err = d.clarify(in, l, err)
 		}
 		if err != nil {
 			d.fail(l, err)

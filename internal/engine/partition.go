@@ -4,6 +4,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/llm-optimizer/processor/event"
 	"github.com/llm-optimizer/processor/internal/epoch"
 	"github.com/llm-optimizer/processor/internal/exchange"
@@ -40,6 +42,8 @@ type partition struct {
 	newest, events int64
 
 	progress progress
+	// spans are of the batches since the last flush, of those that have one.
+	spans []trace.Span
 
 	// saved is the same as of the last flush: what an epoch records. Guarded
 	// by the runner's mu, as is changed: it differs from the last epoch's.
@@ -67,6 +71,8 @@ type work struct {
 	// them had null in each field that it checks.
 	passed []int64
 	nulls  [][]int64
+	// span is nil for most chunks, and without tracing for all.
+	span trace.Span
 }
 
 // keepNulls takes over what a preparer has counted, by exchange.

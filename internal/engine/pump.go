@@ -182,6 +182,7 @@ func (r *Runner) pump(soft, hard context.Context, p *partition) error {
 	for {
 		w, err := r.read(soft, hard, p)
 		if err == nil {
+			r.cfg.Trace.begin(w)
 			r.submit(hard, w)
 			continue
 		}

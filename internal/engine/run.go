@@ -68,6 +68,8 @@ type Config struct {
 	// Processed is told how long a batch took from the source through the
 	// combiner; it may be nil.
 	Processed func(events int, took time.Duration)
+	// Trace makes spans of batches; nil makes none.
+	Trace *Tracing
 }
 
 // Runner runs a plan once.
@@ -280,6 +282,9 @@ func (r *Runner) combine(hard context.Context, p *partition, w *work) {
 		p.progress.status.Store(uint32(watermark.Active))
 		p.combiner.wm.Raise(from)
 	}
+	if w.span != nil {
+		r.cfg.Trace.combined(p, w)
+	}
 	r.events.Add(int64(w.batch.N))
 	r.dead.Add(int64(len(w.batch.Dead)))
 	r.countNulls(w)
@@ -327,6 +332,9 @@ func (r *Runner) flush(hard context.Context, p *partition) {
 	p.unflushed = false
 	p.lastFlush = time.Now()
 	c := p.combiner
+	if len(p.spans) > 0 {
+		defer p.endSpans() // after the lock is given back
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	w := c.wm.Current()

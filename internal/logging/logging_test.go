@@ -1,0 +1,166 @@
+package logging_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/slogtest"
+	"testing/synctest"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+	"go.uber.org/goleak"
+
+	"github.com/llm-optimizer/processor/internal/logging"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// book is a log without times.
+type book struct {
+	bytes.Buffer
+	*slog.Logger
+}
+
+func newBook() *book {
+	b := &book{}
+	untimed := func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey || a.Key == "since" {
+			return slog.Attr{}
+		}
+		return a
+	}
+	b.Logger = slog.New(logging.New(slog.NewTextHandler(&b.Buffer, &slog.HandlerOptions{ReplaceAttr: untimed, Level: slog.LevelDebug})))
+	return b
+}
+
+// lines takes the lines so far.
+func (b *book) lines() []string {
+	defer b.Reset()
+	return strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+}
+
+func TestRepeatsAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBook()
+		for i := range 9 {
+			b.Warn("no answer", "try", i)
+		}
+		b.Info("no answer") // of another level: another message
+		if got := b.lines(); len(got) != 6 || got[4] != `level=WARN msg="no answer" try=4` || got[5] != `level=INFO msg="no answer"` {
+			t.Fatalf("the log has %q", got)
+		}
+		time.Sleep(10*time.Second - time.Nanosecond)
+		b.Warn("no answer", "try", 9)
+		if got := b.String(); got != "" {
+			t.Fatalf("within the period the log has %q", got)
+		}
+		time.Sleep(time.Nanosecond)
+		b.Debug("something else")
+		if got := b.lines(); len(got) != 2 || got[0] != `level=WARN msg="no answer" repeated=5` || got[1] != `level=DEBUG msg="something else"` {
+			t.Errorf("after the period the log has %q", got)
+		}
+		b.Warn("no answer", "try", 10)
+		if got := b.lines(); len(got) != 1 || got[0] != `level=WARN msg="no answer" try=10` {
+			t.Errorf("in the next period the log has %q", got)
+		}
+		if err := logging.Flush(b.Logger); err != nil || b.Len() > 0 {
+			t.Errorf("nothing was held back, and Flush says %q, %v", b.String(), err)
+		}
+	})
+}
+
+func TestFlushTellsWhatWasHeldBack(t *testing.T) {
+	b := newBook()
+	with := b.With("sink", "kafka")
+	for range 7 {
+		with.Error("first")
+		b.Error("second")
+	}
+	b.lines()
+	if err := logging.Flush(with); err != nil {
+		t.Fatal(err)
+	}
+	got := b.lines()
+	if len(got) != 2 || got[0] != `level=ERROR msg=first sink=kafka repeated=2` || got[1] != `level=ERROR msg=second repeated=2` {
+		t.Errorf("Flush says %q", got)
+	}
+	if err := logging.Flush(slog.New(slog.DiscardHandler)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDebugIsNotLimited(t *testing.T) {
+	b := newBook()
+	for range 100 {
+		b.Debug("committed")
+	}
+	if got := b.lines(); len(got) != 100 {
+		t.Errorf("%d of 100 lines", len(got))
+	}
+}
+
+// Many different messages are no repeats, and what is remembered of them is
+// bounded: those beyond go out.
+func TestManyMessages(t *testing.T) {
+	b := newBook()
+	for i := range 2000 {
+		for range 6 {
+			b.Info(fmt.Sprint("message ", i))
+		}
+	}
+	if got := len(b.lines()); got < 5*2000+1000 || got >= 6*2000 {
+		t.Errorf("%d lines", got)
+	}
+}
+
+func TestNothingIsLostAtOnce(t *testing.T) {
+	b := newBook()
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 100 {
+				b.Info("again")
+			}
+		})
+	}
+	all.Wait()
+	if err := logging.Flush(b.Logger); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.lines(); len(got) != 6 || got[5] != "level=INFO msg=again repeated=795" {
+		t.Errorf("the log has %q", got)
+	}
+}
+
+func TestIDsOfTheTrace(t *testing.T) {
+	b := newBook()
+	span := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}})
+	ctx := trace.ContextWithSpanContext(context.Background(), span)
+	b.InfoContext(ctx, "within", "a", 1)
+	b.Info("without")
+	want := []string{"level=INFO msg=within a=1 trace_id=01000000000000000000000000000000 span_id=0200000000000000", "level=INFO msg=without"}
+	if got := b.lines(); len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
+		t.Errorf("the log has %q", got)
+	}
+}
+
+// A Handler is one as package slog wants them.
+func TestHandlerKeepsTheContract(t *testing.T) {
+	var out bytes.Buffer
+	slogtest.Run(t, func(*testing.T) slog.Handler {
+		out.Reset()
+		return logging.New(slog.NewJSONHandler(&out, nil))
+	}, func(t *testing.T) map[string]any {
+		var line map[string]any
+		if err := json.Unmarshal(out.Bytes(), &line); err != nil {
+			t.Fatal(err)
+		}
+		return line
+	})
+}
