@@ -75,6 +75,40 @@ func TestRepeatsAreCounted(t *testing.T) {
 	})
 }
 
+// Each message has a period of its own, and what it held back is told with the
+// first line after that, at the time of that line.
+func TestPeriodsEndOneByOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		log := slog.New(logging.New(slog.NewJSONHandler(&out, nil)))
+		began := time.Now()
+		for _, text := range []string{"first", "second"} {
+			for range 6 {
+				log.Info(text)
+			}
+			time.Sleep(5 * time.Second)
+		}
+		for _, want := range []string{"first", "second"} {
+			out.Reset()
+			log.Info("other")
+			first, _, _ := strings.Cut(out.String(), "\n")
+			var line struct {
+				Time, Since time.Time
+				Msg         string
+				Repeated    int
+			}
+			if err := json.Unmarshal([]byte(first), &line); err != nil {
+				t.Fatal(err)
+			}
+			if line.Msg != want || line.Repeated != 1 || !line.Time.Equal(time.Now()) || !line.Since.Equal(began) {
+				t.Errorf("after the period of %s began at %v: %s", want, began, first)
+			}
+			time.Sleep(5 * time.Second)
+			began = began.Add(5 * time.Second)
+		}
+	})
+}
+
 func TestFlushTellsWhatWasHeldBack(t *testing.T) {
 	b := newBook()
 	with := b.With("sink", "kafka")
