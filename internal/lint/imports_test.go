@@ -78,6 +78,7 @@ var mayImport = map[string][]string{
 	"internal/epoch":     {"event", "result", "state"},
 	"internal/delivery":  {"event", "result", "sink", "internal/epoch", "internal/failpoint", "internal/metrics"},
 	"internal/failpoint": {},
+	"internal/top":       {"event", "pipeline"},
 	"internal/metrics":   {},
 	// The slow engine of the tests shares nothing with the fast one.
 	"internal/refmodel": pure,
@@ -90,7 +91,7 @@ var mayImport = map[string][]string{
 
 	// The binary and its tests.
 	"cmd/processor": slices.Concat(pure, []string{
-		"config", "pipeline", "source", "sink", "state", "state/memory", "state/pebble", "internal/epoch", "internal/gen",
+		"config", "pipeline", "source", "sink", "state", "state/memory", "state/pebble", "internal/epoch", "internal/gen", "internal/top",
 	}),
 	"apptest": {},
 	"bench":   {"kafka/kafkatest", "state", "state/pebble"},
