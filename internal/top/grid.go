@@ -17,11 +17,20 @@ const (
 // numbers are flush right.
 type column struct {
 	title string
-	text  bool
+	kind  kind
 	// drop says how soon the column is left out where room is short: the
 	// greatest first, 0 never.
 	drop int
 }
+
+// kind is how a column is laid out.
+type kind int
+
+const (
+	number kind = iota
+	text
+	place // a text whose end tells more than its beginning
+)
 
 // cell is one clean text of a grid.
 type cell struct {
@@ -87,7 +96,7 @@ func (g grid) narrowed(natural []int, width, limit int) []int {
 	for over := total(widths) - width; over > 0; over-- {
 		widest := -1
 		for i, c := range g.columns {
-			if c.text && widths[i] > limit && (widest < 0 || widths[i] > widths[widest]) {
+			if c.kind != number && widths[i] > limit && (widest < 0 || widths[i] > widths[widest]) {
 				widest = i
 			}
 		}
@@ -127,11 +136,15 @@ func (g grid) line(l Look, widths []int, row []cell, marked, lit bool) string {
 			b.WriteString(strings.Repeat(" ", gap))
 		}
 		first = false
-		text := l.pad(c.text, widths[i], !g.columns[i].text)
-		if !lit {
-			text = l.paint(c.tone, text)
+		content := c.text
+		if g.columns[i].kind == place {
+			content = l.clipFront(content, widths[i])
 		}
-		b.WriteString(text)
+		content = l.pad(content, widths[i], g.columns[i].kind == number)
+		if !lit {
+			content = l.paint(c.tone, content)
+		}
+		b.WriteString(content)
 	}
 	if lit {
 		return l.paint(chosen, b.String())

@@ -45,8 +45,8 @@ func (m *Model) counted(title string, shown, all int) string {
 
 func (m *Model) queriesBlock(width int) block {
 	g := grid{columns: []column{
-		{"query", true, 0}, {"read/s", false, 0}, {"results/s", false, 0}, {"late", false, 0}, {"dead", false, 0},
-		{"filtered", false, 1}, {"open", false, 0}, {"keys", false, 2}, {"memory", false, 3}, {"window", true, 4},
+		{"query", text, 0}, {"read/s", number, 0}, {"results/s", number, 0}, {"late", number, 0}, {"dead", number, 0},
+		{"filtered", number, 1}, {"open", number, 0}, {"keys", number, 2}, {"memory", number, 3}, {"window", text, 4},
 	}}
 	list := m.queries()
 	for i := range list {
@@ -69,8 +69,8 @@ func (m *Model) queriesBlock(width int) block {
 
 func (m *Model) partitionsBlock(width int) block {
 	g := grid{columns: []column{
-		{"partition", true, 0}, {"", true, 0}, {"status", true, 0}, {"events/s", false, 2}, {"watermark lag", false, 0},
-		{"behind", false, 0}, {"lag", false, 1}, {"position", false, 3}, {"newest event", true, 4},
+		{"partition", place, 0}, {"", text, 0}, {"status", text, 0}, {"events/s", number, 2}, {"watermark lag", number, 0},
+		{"behind", number, 0}, {"lag", number, 1}, {"position", number, 3}, {"newest event", text, 4},
 	}}
 	now, list := m.status.Now, m.partitions()
 	for i := range list {
@@ -116,8 +116,8 @@ func statusTone(status string) tone {
 
 func (m *Model) sinksBlock(width int) block {
 	g := grid{columns: []column{
-		{"sink", true, 0}, {"kind", true, 3}, {"rows/s", false, 0}, {"rows", false, 2}, {"epoch", false, 1}, {"behind", false, 0},
-		{"queued", false, 4}, {"retries", false, 1}, {"trouble", true, 0},
+		{"sink", text, 0}, {"kind", text, 3}, {"rows/s", number, 0}, {"rows", number, 2}, {"epoch", number, 1}, {"behind", number, 0},
+		{"queued", number, 4}, {"retries", number, 1}, {"trouble", text, 0},
 	}}
 	list := m.sinks()
 	for i := range list {

@@ -7,7 +7,7 @@ import "fmt"
 func (m *Model) whyBlock(width int) block {
 	list := m.groups()
 	g := grid{columns: []column{
-		{"query", true, 0}, {"window", false, 0}, {"keys", false, 0}, {"events", false, 2}, {"closes in", false, 0}, {"", true, 3},
+		{"query", text, 0}, {"window", number, 0}, {"keys", number, 0}, {"events", number, 2}, {"closes in", number, 0}, {"", text, 3},
 	}}
 	for i := range list {
 		o := &list[i]
@@ -73,7 +73,7 @@ func (m *Model) resultsBlock(width int) block {
 	if m.resultsOf == query {
 		all = len(m.results.Rows)
 	}
-	g := grid{columns: []column{{"window", false, 0}, {"timing", true, 2}, {"key", true, 0}, {"values", true, 0}}}
+	g := grid{columns: []column{{"window", number, 0}, {"timing", text, 2}, {"key", text, 0}, {"values", text, 0}}}
 	for i := range rows {
 		r := &rows[i]
 		timing, t := m.Look.clean(r.Timing), usual

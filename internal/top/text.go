@@ -146,6 +146,25 @@ func (l Look) clip(s string, width int) string {
 	return b.String() + dots
 }
 
+// clipFront is clip for a text whose end is to stay.
+func (l Look) clipFront(s string, width int) string {
+	runes := []rune(s)
+	room := width - len([]rune(l.ellipsis()))
+	if widthOf(s) <= width || room < 0 {
+		return l.clip(s, width)
+	}
+	used, from := 0, len(runes)
+	for from > 0 && used+runeWidth(runes[from-1]) <= room {
+		from--
+		used += runeWidth(runes[from])
+	}
+	cut := string(runes[from:])
+	if strings.ContainsFunc(cut, rightToLeft) {
+		cut = leftToRight + cut
+	}
+	return l.ellipsis() + cut
+}
+
 // pad fills a clean text with spaces up to a width, behind it or, if right is
 // set, before it; what is too long is clipped.
 func (l Look) pad(s string, width int, right bool) string {

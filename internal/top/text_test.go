@@ -118,6 +118,19 @@ func TestPadIsExact(t *testing.T) {
 	})
 }
 
+func TestClipFront(t *testing.T) {
+	l := Look{Unicode: true}
+	for _, c := range []struct {
+		in    string
+		width int
+		want  string
+	}{{"events/11", 9, "events/11"}, {"events/11", 6, "…ts/11"}, {"日本/3", 4, "…/3"}, {"abc", 1, "…"}, {"abc", 0, ""}} {
+		if have := l.clipFront(c.in, c.width); have != c.want {
+			t.Errorf("clipFront(%q, %d) = %q, want %q", c.in, c.width, have, c.want)
+		}
+	}
+}
+
 func TestWrap(t *testing.T) {
 	l := Look{}
 	have := l.wrap("the quick brown extraordinarily fox", 9)
