@@ -14,10 +14,11 @@ import (
 // answering is the address of a pipeline that answers what top needs.
 func answering(t *testing.T) string {
 	t.Helper()
+	now := time.Now()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v1/status", func(w http.ResponseWriter, _ *http.Request) {
 		_ = json.NewEncoder(w).Encode(pipeline.Status{
-			Name: "llm-health", Phase: pipeline.Running, Now: time.Now(), Started: time.Now().Add(-time.Hour), Events: 42,
+			Name: "llm-health", Phase: pipeline.Running, Now: now, Started: now.Add(-time.Hour), Events: 42,
 			Queries: []pipeline.QueryStatus{{Name: "model_minute"}},
 		})
 	})

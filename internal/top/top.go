@@ -54,17 +54,14 @@ func Follow(ctx context.Context, o Options, out io.Writer) error {
 	o.Look.Color = false
 	m := NewModel(ctx, o)
 	for {
-		err := m.refresh()
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
-			_, err = fmt.Fprintln(out, m.troubles(0)[0])
-		default:
-			err = m.write(out)
+		var written error
+		if err := m.refresh(); err == nil {
+			written = m.write(out)
+		} else if ctx.Err() == nil {
+			_, written = fmt.Fprintln(out, m.troubles(0)[0])
 		}
-		if err != nil {
-			return err
+		if written != nil {
+			return written
 		}
 		if m.wait()() == nil {
 			return nil

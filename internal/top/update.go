@@ -9,11 +9,12 @@ import (
 
 // Update takes an answer, a key or a new size.
 func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	var next tea.Cmd
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		m.width, m.height = msg.Width, msg.Height
 	case tea.KeyPressMsg:
-		return m, m.press(msg)
+		next = m.press(msg)
 	case tea.PasteMsg:
 		if m.typing {
 			m.filter += msg.Content
@@ -23,16 +24,15 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		if !m.paused {
 			m.take(msg)
 		}
-		return m, m.wait()
+		next = m.wait()
 	case rowsAnswer:
 		m.takeRows(msg)
 	case due:
-		if m.paused {
-			return m, m.wait()
+		if next = m.ask(); m.paused {
+			next = m.wait()
 		}
-		return m, m.ask()
 	}
-	return m, nil
+	return m, next
 }
 
 // press answers a key.
