@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -66,4 +67,6 @@ func (t topCommand) address(c *command) (string, error) {
 }
 
 // serverURL is where the pipeline of a config listens.
-func serverURL(*config.Config) (string, error) { return top.DefaultURL, nil }
+func serverURL(*config.Config) (string, error) {
+	return "", usageError{errors.New("the config does not say where the pipeline answers: give --url")}
+}
