@@ -81,6 +81,7 @@ var mayImport = map[string][]string{
 	"internal/epoch":     {"event", "result", "state"},
 	"internal/delivery":  {"event", "result", "sink", "internal/epoch", "internal/failpoint", "internal/metrics"},
 	"internal/failpoint": {},
+	"internal/top":       {"event", "pipeline"},
 	"internal/metrics":   {},
 	// The slow engine of the tests shares nothing with the fast one.
 	"internal/refmodel": pure,
@@ -95,6 +96,7 @@ var mayImport = map[string][]string{
 	"cmd/processor": slices.Concat(pure, []string{
 		"config", "pipeline", "source", "sink", "state", "state/memory", "state/pebble", "internal/epoch", "internal/gen",
 		"internal/logging", "internal/tracing",
+		"internal/top",
 	}),
 	"apptest": {},
 	"bench":   {"kafka/kafkatest", "state", "state/pebble"},
