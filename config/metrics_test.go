@@ -2,10 +2,16 @@ package config
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	client "github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/llm-optimizer/processor/otlp"
 	"github.com/llm-optimizer/processor/prometheus"
@@ -87,5 +93,75 @@ func TestThePrometheusSinkNeedsAServer(t *testing.T) {
 	_, err := Loader{Environ: kafkaEnv}.Parse("test.yaml", []byte(metricsConfig))
 	if refused := err != nil && strings.Contains(err.Error(), "sinks.0.prometheus: is fetched from /metrics"); refused != (declared.child("server") != nil) {
 		t.Errorf("without a server it says %v", err)
+	}
+}
+
+// What is configured runs: rows of windows come out as gauges and as points.
+func TestMetricSinksRun(t *testing.T) {
+	sent := 0
+	web := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil || r.URL.Path != "/v1/metrics" {
+			t.Errorf("%s, %v", r.URL, err)
+		}
+		sent += strings.Count(string(body), "gpt-x") // once in each point
+	}))
+	t.Cleanup(web.Close)
+	const text = `
+name: llm-health
+source: {stdin: {}}
+event: {time: {field: ts, format: unix_s}}
+watermark: {max_out_of_orderness: 0s, emit: every_event}
+queries:
+  - name: q
+    key: [model]
+    window: {tumbling: 1m}
+    allowed_lateness: 1h
+    aggregate: {n: count(), "sum.ms": sum(ms), top: "top_k(ms, 2)"}
+sinks:
+  - prometheus: {}
+  - otlp: {endpoint: "http://SERVER", compression: none}
+`
+	in := strings.NewReader(`
+{"ts":0,"model":"gpt-x","ms":1}
+{"ts":61,"model":"gpt-x","ms":2}
+{"ts":62,"model":"gpt-x","ms":3}
+{"ts":125,"model":"gpt-x","ms":4}
+{"ts":1,"model":"gpt-x","ms":5}
+{"ts":70,"model":"gpt-x","ms":6}
+`)
+	c, err := Loader{Stdin: in}.Parse("test.yaml", []byte(withServer(strings.ReplaceAll(text, "http://SERVER", web.URL))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Spec.Logger = slog.New(slog.DiscardHandler)
+	p, err := c.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// Three windows, and two corrections.
+	if want := 2 * (3 + 2); sent != want {
+		t.Errorf("%d points were sent, want %d", sent, want)
+	}
+	r := client.NewRegistry()
+	for _, one := range c.Collectors() {
+		r.MustRegister(one)
+	}
+	want := `
+# HELP processor_result_n The aggregate of the last final window of each key.
+# TYPE processor_result_n gauge
+processor_result_n{model="gpt-x",query="q"} 1
+# HELP processor_result_sum_ms The aggregate of the last final window of each key.
+# TYPE processor_result_sum_ms gauge
+processor_result_sum_ms{model="gpt-x",query="q"} 4
+# HELP processor_result_window_end_timestamp_seconds End of the window that is shown.
+# TYPE processor_result_window_end_timestamp_seconds gauge
+processor_result_window_end_timestamp_seconds{model="gpt-x",query="q"} 180
+`
+	if err := testutil.GatherAndCompare(r, strings.NewReader(want), "processor_result_n", "processor_result_sum_ms", "processor_result_top", "processor_result_window_end_timestamp_seconds"); err != nil {
+		t.Error(err)
 	}
 }

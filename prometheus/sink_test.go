@@ -128,7 +128,7 @@ func TestTheLastFinalWindowIsShown(t *testing.T) {
 	if err := s.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	compare(t, s, "it is closed")
+	compare(t, s, "it is closed", state(1, "1", "1")...)
 }
 
 // A session that grows keeps its identity, one that another absorbs is withdrawn
@@ -352,6 +352,28 @@ func TestQueriesShareNames(t *testing.T) {
 	for _, want := range []string{"_requests model=x query=q 3\n", "_requests query=all 7\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not in\n%s", want, got)
+		}
+	}
+}
+
+// Whoever fetches does so while rows come.
+func TestFetchingWhileRowsCome(t *testing.T) {
+	s := &Sink{MaxSeries: 300}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range 2000 {
+			write(t, s, row(int64(i), result.OnTime, 0, event.Int(int64(i%200)), event.Float(1), event.Float(2)))
+		}
+	}()
+	for fetching := true; fetching; {
+		select {
+		case <-done:
+			fetching = false
+		default:
+		}
+		if got, _ := gathered(t, s); strings.Count(got, "\n") > 300 {
+			t.Fatalf("%d series are shown", strings.Count(got, "\n"))
 		}
 	}
 }

@@ -326,6 +326,27 @@ func TestOutagesOfTheSource(t *testing.T) {
 	}
 }
 
+func TestScrapesWhileThingsHappen(t *testing.T) {
+	m := New("", full, nil)
+	o := m.Observer()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range 5000 {
+			o.Processed(1, time.Duration(i)*time.Microsecond)
+			o.Delivered(pipeline.Delivered{Sink: fmt.Sprint("sink-", i%3), Took: time.Duration(i) * time.Microsecond})
+			o.Epoch(pipeline.EpochDone{Took: time.Millisecond, Bytes: 1})
+		}
+	}()
+	for range 20 {
+		scrape(t, m, "")
+	}
+	<-done
+	if text := scrape(t, m, ""); !strings.Contains(text, "processor_epoch_bytes_total 5000\n") {
+		t.Error("something was lost")
+	}
+}
+
 func TestRegister(t *testing.T) {
 	m := New("", nil, nil)
 	g := prometheus.NewGauge(prometheus.GaugeOpts{Name: "another"})
