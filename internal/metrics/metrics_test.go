@@ -53,7 +53,8 @@ func full() pipeline.Status {
 		Source: pipeline.TroubleStatus{Since: at(50), Error: "no answer"},
 		Sinks: []pipeline.SinkStatus{
 			{Name: "file", Kind: "file", Rows: 11},
-			{Name: "pg", Kind: "postgres", Rows: 12, Behind: 3, Retries: 4, Trouble: pipeline.TroubleStatus{Since: at(60)}, Failed: true},
+			{Name: "pg", Kind: "postgres", Rows: 12, Behind: 3, Retries: 4, Trouble: pipeline.TroubleStatus{Since: at(60)}},
+			{Name: "gone", Kind: "file", Failed: true},
 		},
 		State: &pipeline.StateStatus{
 			Epoch: 17, EpochTime: *at(99), OutboxBytes: 500, OutboxLimit: 1000, StoreBytes: 2000, CheckpointTime: at(40),
@@ -189,6 +190,7 @@ func TestValues(t *testing.T) {
 		`processor_sink_retries_total{sink="pg"} 4`,
 		`processor_sink_up{sink="file"} 1`,
 		`processor_sink_up{sink="pg"} 0`,
+		`processor_sink_up{sink="gone"} 0`,
 		`processor_sink_behind_epochs{sink="pg"} 3`,
 		`processor_source_up 0`,
 		`processor_backpressure_seconds_total{at="workers"} 1.5`,
@@ -264,7 +266,7 @@ func TestNamesFollowConventions(t *testing.T) {
 // No label is a value of data: of keys, of aggregates, of texts of errors.
 func TestLabelsAreNames(t *testing.T) {
 	known := []string{
-		"v1", "json", "q", "file", "pg", "t/3", "b.jsonl", "other/b.jsonl",
+		"v1", "json", "q", "file", "pg", "gone", "t/3", "b.jsonl", "other/b.jsonl",
 		"in_windows", "late", "dead", "filtered", "unwindowed", "duplicate", "on_time", "early", "retract",
 		"waiting", "active", "idle", "ahead", "ended", "ok", "failed", "workers", "alignment", "outbox", "decode", "source", "sink", "checkpoint",
 	}

@@ -57,7 +57,7 @@ scrape_configs:
 		`processor_result_requests{query="q",model="gpt-x \"\\\n",exported_job="nightly"}`:                                            812,
 		`processor_result_window_end_timestamp_seconds{query="q"}`:                                                                    60,
 		`processor_build_info{version="v1"} * on (instance) group_left processor_records_read_total`:                                  12,
-		`count({__name__=~"processor_.+_bucket",le="+Inf"})`:                                                                          9,
+		`count({__name__=~"processor_.+_bucket",le="+Inf"})`:                                                                          12,
 		`processor_prometheus_sink_dropped_series_total{sink="prometheus"} + on () processor_outbox_bytes + scalar(processor_paused)`: 501,
 	} {
 		if got := s.Query(t, expr); len(got) != 1 || got[0].Value != want {
