@@ -38,11 +38,12 @@ var mayImport = map[string][]string{
 	"sink":              {"event", "result", "internal/failpoint", "internal/fs"},
 	"sink/sinktest":     {"event", "result", "sink"},
 
-	"secret":              {},
-	"kafka":               {"event", "result", "secret", "source", "sink", "internal/exchange", "internal/failpoint"},
-	"kafka/kafkatest":     {"internal/servertest"},
-	"postgres":            {"event", "result", "secret", "sink", "internal/failpoint"},
-	"postgres/pgtest":     {"internal/servertest"},
+	"secret":          {},
+	"kafka":           {"event", "result", "secret", "source", "sink", "internal/exchange", "internal/failpoint"},
+	"kafka/kafkatest": {"internal/servertest"},
+	"postgres":        {"event", "result", "secret", "sink", "internal/failpoint"},
+	"postgres/pgtest": {"internal/servertest"},
+
 	"prometheus":          {"event", "result", "sink"},
 	"prometheus/promtest": {"internal/servertest"},
 	"otlp":                {"event", "result", "secret", "sink"},
@@ -101,22 +102,24 @@ var mayImport = map[string][]string{
 
 // mayImportInTests adds to mayImport for test files.
 var mayImportInTests = map[string][]string{
-	"event":            {"result"},
-	"source":           {"source/sourcetest"},
-	"sink":             {"sink/sinktest", "internal/fs/fstest"},
-	"state/memory":     {"state/statetest"},
-	"state/pebble":     {"state/statetest"},
-	"state/redis":      {"state/redis/redistest", "state/statetest"},
-	"state/statetest":  {"state/memory"},
-	"kafka":            {"kafka/kafkatest", "sink/sinktest", "source/sourcetest", "pipeline", "state/memory", "state/pebble"},
-	"postgres":         {"postgres/pgtest", "sink/sinktest", "pipeline", "state/memory", "state/pebble"},
+	"event":           {"result"},
+	"source":          {"source/sourcetest"},
+	"sink":            {"sink/sinktest", "internal/fs/fstest"},
+	"state/memory":    {"state/statetest"},
+	"state/pebble":    {"state/statetest"},
+	"state/redis":     {"state/redis/redistest", "state/statetest"},
+	"state/statetest": {"state/memory"},
+	"kafka":           {"kafka/kafkatest", "sink/sinktest", "source/sourcetest", "pipeline", "state/memory", "state/pebble"},
+	"postgres":        {"postgres/pgtest", "sink/sinktest", "pipeline", "state/memory", "state/pebble"},
+	"apptest":         {"kafka/kafkatest", "postgres/pgtest"},
+	"internal/epoch":  {"state/memory"},
+	"pipeline":        {"state/memory", "state/pebble"},
+	"bench":           {"config"},
+
 	"prometheus":       {"internal/metrics"},
-	"internal/metrics": {"prometheus", "prometheus/promtest"},
 	"otlp":             {"sink/sinktest"},
-	"apptest":          {"kafka/kafkatest", "postgres/pgtest"},
-	"internal/epoch":   {"state/memory"},
-	"pipeline":         {"state/memory", "state/pebble"},
-	"bench":            {"config"},
+	"internal/metrics": {"prometheus", "prometheus/promtest"},
+
 	// Its benchmarks run on the benchmark's events.
 	"internal/engine": {"internal/gen"},
 
