@@ -74,6 +74,7 @@ fmt: ## format the code
 generate: ## rewrite what is generated: reference, schema, samples
 	$(GO) test ./config -run Pages -update
 	$(GO) test ./internal/gen -run Samples -update
+	$(GO) test ./internal/metrics -run Page -update
 
 .PHONY: ci
 ci: ## what the gate runs

@@ -2,8 +2,10 @@ package config
 
 import (
 	"github.com/llm-optimizer/processor/kafka"
+	"github.com/llm-optimizer/processor/otlp"
 	"github.com/llm-optimizer/processor/pipeline"
 	"github.com/llm-optimizer/processor/postgres"
+	"github.com/llm-optimizer/processor/prometheus"
 	"github.com/llm-optimizer/processor/query"
 	"github.com/llm-optimizer/processor/sink"
 )
@@ -26,6 +28,7 @@ func (l *loader) sinks(s *pipeline.Spec, root view) {
 			s.Sinks[i].Name = unused(names, v.item(i).kind())
 		}
 	}
+	l.checkServed(root)
 	s.LateEvents = l.sideOutput(root.at("late_events"))
 	s.DeadLetters = l.sideOutput(root.at("dead_letters"))
 }
@@ -50,6 +53,10 @@ func introduce(s *pipeline.Spec) {
 			}
 		case *postgres.Sink:
 			to.Pipeline, to.Name, to.AtOnce = s.Name, c.Name, early
+		case *prometheus.Sink:
+			to.Name = c.Name
+		case *otlp.Sink:
+			to.Pipeline, to.Name = s.Name, c.Name
 		}
 	}
 }
@@ -123,6 +130,10 @@ func (l *loader) sink(v view, meta bool) sink.Sink {
 		return l.kafkaSink(v.at(kind), meta)
 	case "postgres":
 		return l.postgresSink(v.at(kind), meta)
+	case "prometheus":
+		return l.prometheusSink(v.at(kind), meta)
+	case "otlp":
+		return l.otlpSink(v.at(kind), meta)
 	default:
 		return nil
 	}

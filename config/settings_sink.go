@@ -48,5 +48,5 @@ func sinkKinds(path, what string) []setting {
 		{Path: path + ".file.on_existing", Kind: choice, Default: "append", Note: "append with state in memory, else refuse",
 			Values: []string{"append", "truncate", "refuse"}, Since: first, Example: "refuse",
 			Doc: "What to do when the file exists and is not empty. A durable state that knows the file goes on where it was, whatever is set here."},
-	}, kafkaSink(path, what), postgresSink(path, what))
+	}, kafkaSink(path, what), postgresSink(path, what), metricSinks(path, what))
 }
