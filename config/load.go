@@ -25,8 +25,11 @@ type Config struct {
 	// Spec is the pipeline. What is not of the file, such as a Logger or
 	// operators in Go, may be set before Build.
 	Spec pipeline.Spec
-	// LogLevel and LogJSON are the log settings.
-	LogLevel slog.Level
+	// Server says where the process can be watched; nil: nowhere.
+	Server *Server
+	// LogLevel and LogJSON are the log settings. The level may be set anew while
+	// loggers that Logger has made are in use.
+	LogLevel *slog.LevelVar
 	LogJSON  bool
 	// Warnings are remarks that need not stop anyone, such as environment
 	// variables that look like settings and are none.
@@ -110,8 +113,9 @@ func (o Loader) Parse(file string, text []byte) (*Config, error) {
 	l.applyPreset(root)
 	l.check(root, declared, "")
 	v := view{n: root, s: declared}
-	c := &Config{File: file, Spec: l.spec(v), root: root, logged: l.logged}
-	c.LogLevel = logLevels[v.at("log").text("level")]
+	c := &Config{File: file, Spec: l.spec(v), Server: l.server(v.at("server")), LogLevel: new(slog.LevelVar), root: root}
+	c.logged = l.logged
+	c.LogLevel.Set(logLevels[v.at("log").text("level")])
 	c.LogJSON = v.at("log").text("format") == "json"
 	if err := l.err(); err != nil {
 		return nil, err
