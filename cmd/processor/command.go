@@ -34,6 +34,7 @@ type cli struct {
 	Run      runCommand      `cmd:"" default:"withargs" help:"Run a pipeline (the default)."`
 	Validate validateCommand `cmd:"" help:"Check a config and start nothing."`
 	Explain  explainCommand  `cmd:"" help:"Show how a config would be executed."`
+	Why      whyCommand      `cmd:"" help:"Ask a running pipeline why its windows are open."`
 	State    stateCommand    `cmd:"" help:"Look into durable state, check it, copy it, go back."`
 	Generate generateCommand `cmd:"" help:"Write synthetic LLM events."`
 	Schema   schemaCommand   `cmd:"" help:"Print the JSON Schema of the config, for editors."`

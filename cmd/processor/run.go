@@ -29,12 +29,18 @@ func (r runCommand) Run(c *command) error {
 	for _, w := range cfg.Warnings {
 		log.Warn(w)
 	}
+	watched := observe(cfg)
 	p, err := cfg.Build()
 	if err != nil {
 		return err
 	}
 	ctx, stop := c.signals(log)
 	defer stop()
+	unserve, err := watched.serve(ctx, cfg, p, log)
+	if err != nil {
+		return err
+	}
+	defer unserve()
 	finish := func() {}
 	if c.live && !cfg.LogJSON {
 		finish = s.follow(p.Progress)
@@ -46,7 +52,7 @@ func (r runCommand) Run(c *command) error {
 		// It never began.
 	case cfg.LogJSON:
 		log.Info("finished", summaryAttrs(summary)...)
-	case cfg.LogLevel <= slog.LevelInfo:
+	case cfg.LogLevel.Level() <= slog.LevelInfo:
 		writeSummary(c.stderr, summary)
 	}
 	if err != nil {

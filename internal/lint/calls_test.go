@@ -26,6 +26,7 @@ var mayStartGoroutines = []string{
 	"state/redis/",
 	"state/pebble/",
 	"state/statetest/",
+	"internal/server/server.go",
 	"internal/servertest/",
 	"cmd/processor/",
 	"bench/",
@@ -66,7 +67,7 @@ var onlyIn = []struct {
 	{"fmt.Println", []string{"cmd/processor/", "bench/", "examples/"}, "write to an io.Writer that was given"},
 	{"time.Now", []string{
 		"pipeline/", "internal/engine/run.go", "internal/engine/clock.go", "internal/engine/epochs.go", "internal/engine/pump.go", "internal/delivery/", "internal/metrics/", "source/", "sink/",
-		"state/pebble/", "kafka/", "postgres/", "internal/gen/", "internal/servertest/", "internal/simtest/", "cmd/processor/", "bench/", "examples/",
+		"state/pebble/", "kafka/", "postgres/", "internal/gen/", "internal/server/", "internal/servertest/", "internal/simtest/", "cmd/processor/", "bench/", "examples/",
 	}, "take the time as an argument: the rules of time are tested without a clock"},
 	{"time.Sleep", []string{"bench/"}, "wait for a timer and the context together"},
 }

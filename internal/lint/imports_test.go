@@ -79,6 +79,7 @@ var mayImport = map[string][]string{
 	"internal/delivery":  {"event", "result", "sink", "internal/epoch", "internal/failpoint", "internal/metrics"},
 	"internal/failpoint": {},
 	"internal/metrics":   {},
+	"internal/server":    {"event", "result", "secret", "pipeline"},
 	// The slow engine of the tests shares nothing with the fast one.
 	"internal/refmodel": pure,
 	"internal/simtest": slices.Concat(pure, []string{
@@ -91,6 +92,7 @@ var mayImport = map[string][]string{
 	// The binary and its tests.
 	"cmd/processor": slices.Concat(pure, []string{
 		"config", "pipeline", "source", "sink", "state", "state/memory", "state/pebble", "internal/epoch", "internal/gen",
+		"internal/server",
 	}),
 	"apptest": {},
 	"bench":   {"kafka/kafkatest", "state", "state/pebble"},

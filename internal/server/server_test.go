@@ -285,7 +285,9 @@ func TestHealth(t *testing.T) {
 		"starting": {func(s *pipeline.Status) { s.Phase = pipeline.Starting }, "[-]recovered: the pipeline is starting\n"},
 		"draining": {func(s *pipeline.Status) { s.Phase = pipeline.Draining }, "[-]running: the pipeline is draining\n"},
 		"ended":    {func(s *pipeline.Status) { s.Phase = pipeline.Ended }, "[-]running: the pipeline is ended\n"},
-		"source": {func(s *pipeline.Status) { s.Source = pipeline.TroubleStatus{Since: ago(11 * time.Second), Error: "no\nbroker"} },
+		"source": {func(s *pipeline.Status) {
+			s.Source = pipeline.TroubleStatus{Since: ago(11 * time.Second), Error: "no\nbroker"}
+		},
 			"[-]source: in trouble for 11s: no broker\n"},
 		"sink":   {func(s *pipeline.Status) { s.Sinks[0].Trouble.Since = ago(time.Minute) }, "[-]sink kafka: in trouble for 1m0s: refused\n"},
 		"failed": {func(s *pipeline.Status) { s.Sinks[0].Failed = true }, "[-]sink kafka: has refused rows for good: refused\n"},
