@@ -149,7 +149,10 @@ func (c *Config) Build() (*pipeline.Pipeline, error) {
 
 // Logger makes a logger as the config says.
 func (c *Config) Logger(w io.Writer) *slog.Logger {
-	o := &slog.HandlerOptions{Level: c.LogLevel}
+	o := &slog.HandlerOptions{}
+	if c.LogLevel != nil {
+		o.Level = c.LogLevel
+	}
 	if c.LogJSON {
 		return slog.New(slog.NewJSONHandler(w, o))
 	}

@@ -166,10 +166,11 @@ func writeHolder(b *strings.Builder, why *pipeline.Why) {
 
 // groupRow is a line of the table of windows.
 func groupRow(g *pipeline.OpenGroup) []string {
-	events, closes, note := count(g.Events), instant(g.ClosesAt), ""
+	events, closes := count(g.Events), instant(g.ClosesAt)
 	if g.Events == 0 {
 		events = "-" // of sliding windows it is not known
 	}
+	var note string
 	switch {
 	case g.ClosesAt == nil:
 		closes, note = "never", "by its trigger alone, or at the end of the input"

@@ -22,12 +22,15 @@ func (s *Server) showCheckpoints(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusServiceUnavailable, err.Error())
 		return
 	}
-	respond(w, http.StatusOK, map[string]any{"checkpoints": list(names)})
+	respond(w, map[string]any{"checkpoints": list(names)})
 }
 
 func (s *Server) makeCheckpoint(w http.ResponseWriter, r *http.Request) {
 	// A large state takes longer than other answers may.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(checkpointTimeout + askTimeout))
+	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(checkpointTimeout + askTimeout)); err != nil {
+		fail(w, http.StatusInternalServerError, err.Error())
+		return
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), checkpointTimeout)
 	defer cancel()
 	name, err := s.cfg.Pipeline.CheckpointNow(ctx)
@@ -36,7 +39,7 @@ func (s *Server) makeCheckpoint(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.cfg.Logger.Info("a checkpoint was asked for and made", "checkpoint", name)
-	respond(w, http.StatusOK, map[string]string{"checkpoint": name})
+	respond(w, map[string]string{"checkpoint": name})
 }
 
 func (s *Server) pause(w http.ResponseWriter, _ *http.Request) { s.turn(w, s.cfg.Pipeline.Pause) }
@@ -51,7 +54,7 @@ func (s *Server) turn(w http.ResponseWriter, how func() error) {
 	}
 	phase := s.cfg.Pipeline.Status().Phase
 	s.cfg.Logger.Info("reading was paused or resumed by request", "phase", string(phase))
-	respond(w, http.StatusOK, map[string]string{"phase": string(phase)})
+	respond(w, map[string]string{"phase": string(phase)})
 }
 
 // levels are the levels by their names, as the config has them.
@@ -62,7 +65,7 @@ func (s *Server) showLevel(w http.ResponseWriter, _ *http.Request) {
 		fail(w, http.StatusNotFound, "the level of this log is not known")
 		return
 	}
-	respond(w, http.StatusOK, map[string]string{"level": strings.ToLower(s.cfg.Level.Level().String())})
+	respond(w, map[string]string{"level": strings.ToLower(s.cfg.Level.Level().String())})
 }
 
 func (s *Server) setLevel(w http.ResponseWriter, r *http.Request) {

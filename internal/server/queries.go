@@ -66,7 +66,7 @@ func (s *Server) showKeys(w http.ResponseWriter, r *http.Request, q *pipeline.Qu
 	}
 	keys := s.cfg.Recent.keys(q.Name, r.URL.Query().Get("contains"))
 	total := len(keys)
-	respond(w, http.StatusOK, map[string]any{"keys": list(keys[:min(limit, total)]), "total": total})
+	respond(w, map[string]any{"keys": list(keys[:min(limit, total)]), "total": total})
 }
 
 func (s *Server) showWindows(w http.ResponseWriter, r *http.Request, q *pipeline.QueryStatus) {
@@ -87,7 +87,7 @@ func (s *Server) showWindows(w http.ResponseWriter, r *http.Request, q *pipeline
 		fail(w, http.StatusServiceUnavailable, err.Error())
 		return
 	}
-	respond(w, http.StatusOK, map[string]any{"windows": list(windows), "total": total})
+	respond(w, map[string]any{"windows": list(windows), "total": total})
 }
 
 func (s *Server) showWhy(w http.ResponseWriter, r *http.Request) {
@@ -108,7 +108,7 @@ func (s *Server) showWhy(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	why.Windows = list(why.Windows)
-	respond(w, http.StatusOK, why)
+	respond(w, why)
 }
 
 func (s *Server) showSample(of *sample) http.HandlerFunc {

@@ -9,13 +9,13 @@ import (
 )
 
 // respond writes a value as JSON.
-func respond(w http.ResponseWriter, status int, value any) {
+func respond(w http.ResponseWriter, value any) {
 	body, err := encode(value)
 	if err != nil {
 		fail(w, http.StatusInternalServerError, "the answer cannot be written as JSON: "+err.Error())
 		return
 	}
-	write(w, status, append(body, '\n'))
+	write(w, http.StatusOK, append(body, '\n'))
 }
 
 // encode is json.Marshal without escapes for HTML, which nothing here is.

@@ -48,7 +48,7 @@ type Config struct {
 	Logger *slog.Logger
 
 	// Shorter times, for tests; 0 means the usual ones.
-	headerTimeout, statusEvery, heartbeat time.Duration
+	headerTimeout, writeTimeout, statusEvery, heartbeat time.Duration
 }
 
 // Server answers requests from Start until Close.
@@ -79,6 +79,7 @@ func New(cfg Config) *Server {
 		cfg.Logger = slog.Default()
 	}
 	cfg.headerTimeout = orElse(cfg.headerTimeout, headerTimeout)
+	cfg.writeTimeout = orElse(cfg.writeTimeout, writeTimeout)
 	cfg.statusEvery = orElse(cfg.statusEvery, time.Second)
 	cfg.heartbeat = orElse(cfg.heartbeat, 15*time.Second)
 	s := &Server{cfg: cfg, token: sha256.Sum256([]byte(cfg.Token.Reveal())), quit: make(chan struct{}), done: make(chan struct{})}
@@ -105,7 +106,7 @@ func (s *Server) Start(ctx context.Context) error {
 	s.listener = l
 	s.http = &http.Server{
 		Handler: s.handler, MaxHeaderBytes: maxHeader,
-		ReadHeaderTimeout: s.cfg.headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		ReadHeaderTimeout: s.cfg.headerTimeout, ReadTimeout: readTimeout, WriteTimeout: s.cfg.writeTimeout, IdleTimeout: idleTimeout,
 		// A client that breaks off is no news for the log.
 		ErrorLog: slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
 	}

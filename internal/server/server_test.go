@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/llm-optimizer/processor/pipeline"
+	"github.com/llm-optimizer/processor/result"
 	"github.com/llm-optimizer/processor/secret"
 )
 
@@ -96,6 +97,37 @@ func TestCloseDoesNotWaitForEver(t *testing.T) {
 		t.Error("a close that cut a request off says nothing")
 	}
 	<-gone
+}
+
+// patient is a pipeline whose checkpoints take longer than a request may.
+type patient struct {
+	*fake
+	took time.Duration
+}
+
+func (p patient) CheckpointNow(ctx context.Context) (string, error) {
+	select {
+	case <-time.After(p.took):
+		return p.fake.CheckpointNow(ctx)
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// TestLongRequestsMayTakeTheirTime goes beyond what other requests have for
+// being answered.
+func TestLongRequestsMayTakeTheirTime(t *testing.T) {
+	const enough = time.Second
+	p := patient{busy(), enough + enough/2}
+	s := start(t, p.fake, func(c *Config) { c.Pipeline, c.writeTimeout = p, enough })
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	events := s.follow(ctx, "")
+	if status, body := s.act(http.MethodPost, "/api/v1/checkpoints", ""); status != http.StatusOK {
+		t.Errorf("a long checkpoint is answered %d: %s", status, body)
+	}
+	s.cfg.Recent.Results([]result.Result{rowOf(keyA, 1)}, 0)
+	next(t, events, "result")
 }
 
 func TestHalfARequestIsCutOff(t *testing.T) {

@@ -30,27 +30,27 @@ func whole(s pipeline.Status) pipeline.Status {
 func (s *Server) now() pipeline.Status { return whole(s.cfg.Pipeline.Status()) }
 
 func (s *Server) showStatus(w http.ResponseWriter, _ *http.Request) {
-	respond(w, http.StatusOK, s.now())
+	respond(w, s.now())
 }
 
 func (s *Server) showQueries(w http.ResponseWriter, _ *http.Request) {
-	respond(w, http.StatusOK, s.now().Queries)
+	respond(w, s.now().Queries)
 }
 
 func (s *Server) showPartitions(w http.ResponseWriter, _ *http.Request) {
-	respond(w, http.StatusOK, s.now().Partitions)
+	respond(w, s.now().Partitions)
 }
 
 func (s *Server) showSinks(w http.ResponseWriter, _ *http.Request) {
-	respond(w, http.StatusOK, s.now().Sinks)
+	respond(w, s.now().Sinks)
 }
 
 func (s *Server) showState(w http.ResponseWriter, _ *http.Request) {
-	respond(w, http.StatusOK, s.now().State)
+	respond(w, s.now().State)
 }
 
 func (s *Server) showPlan(w http.ResponseWriter, _ *http.Request) {
-	respond(w, http.StatusOK, map[string]string{"plan": s.cfg.Pipeline.Explain(), "config": s.cfg.Name})
+	respond(w, map[string]string{"plan": s.cfg.Pipeline.Explain(), "config": s.cfg.Name})
 }
 
 // shared is a status as JSON that all streams of about the same moment get.

@@ -29,8 +29,6 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
 		return
 	}
-	// The body of the request, which has none, must not end the stream.
-	out.err = out.control.SetReadDeadline(time.Time{})
 	status, beat := time.NewTicker(s.cfg.statusEvery), time.NewTicker(s.cfg.heartbeat)
 	defer status.Stop()
 	defer beat.Stop()
