@@ -82,7 +82,7 @@ func soundsSecret(header string) bool {
 // have the names of another's.
 func (l *loader) checkServed(root view) {
 	// Without the setting there is no server either.
-	served := root.at("server").given() || root.s.child("server") == nil
+	served := root.at("server").given()
 	sinks, prefixes := root.at("sinks"), map[string]int{}
 	for i := range sinks.items() {
 		v := sinks.item(i)

@@ -26,12 +26,12 @@ type Config struct {
 	// Spec is the pipeline. What is not of the file, such as a Logger or
 	// operators in Go, may be set before Build.
 	Spec pipeline.Spec
-	// LogLevel and LogJSON are the log settings.
-	LogLevel slog.Level
+	// Server says where the process can be watched; nil: nowhere.
+	Server *Server
+	// LogLevel and LogJSON are the log settings. The level may be set anew while
+	// loggers that Logger has made are in use.
+	LogLevel *slog.LevelVar
 	LogJSON  bool
-	// Level is LogLevel to begin with; setting it changes what the loggers of
-	// Logger write while they are in use.
-	Level *slog.LevelVar
 	// Telemetry says where spans go; nil sends none.
 	Telemetry *Telemetry
 	// Warnings are remarks that need not stop anyone, such as environment
@@ -116,11 +116,10 @@ func (o Loader) Parse(file string, text []byte) (*Config, error) {
 	l.applyPreset(root)
 	l.check(root, declared, "")
 	v := view{n: root, s: declared}
-	c := &Config{File: file, Spec: l.spec(v), root: root, logged: l.logged}
-	c.LogLevel = logLevels[v.at("log").text("level")]
+	c := &Config{File: file, Spec: l.spec(v), Server: l.server(v.at("server")), LogLevel: new(slog.LevelVar), root: root}
+	c.logged = l.logged
+	c.LogLevel.Set(logLevels[v.at("log").text("level")])
 	c.LogJSON = v.at("log").text("format") == "json"
-	c.Level = new(slog.LevelVar)
-	c.Level.Set(c.LogLevel)
 	c.Telemetry = l.telemetry(v.at("telemetry"))
 	if err := l.err(); err != nil {
 		return nil, err
@@ -156,7 +155,10 @@ func (c *Config) Build() (*pipeline.Pipeline, error) {
 // and again a few times and then how often it came; logging.Flush, at the end,
 // says what is left to say.
 func (c *Config) Logger(w io.Writer) *slog.Logger {
-	o := &slog.HandlerOptions{Level: c.Level}
+	o := &slog.HandlerOptions{}
+	if c.LogLevel != nil {
+		o.Level = c.LogLevel
+	}
 	if c.LogJSON {
 		return slog.New(logging.New(slog.NewJSONHandler(w, o)))
 	}

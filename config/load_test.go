@@ -59,7 +59,7 @@ func TestMinimalIsAllDefaults(t *testing.T) {
 		"shutdown_timeout": {c.Spec.ShutdownTimeout, d.ShutdownTimeout},
 		"late_events":      {c.Spec.LateEvents, d.LateEvents},
 		"workers":          {c.Spec.Workers, 0},
-		"log":              {c.LogLevel, slog.LevelInfo},
+		"log":              {c.LogLevel.Level(), slog.LevelInfo},
 		"warnings":         {len(c.Warnings), 0},
 		"queries": {c.Spec.Queries, []query.Query{{
 			Name: "q", Window: window.Tumbling(time.Minute),
@@ -346,6 +346,11 @@ func TestLogger(t *testing.T) {
 	log.Warn("shown")
 	if s := out.String(); strings.Contains(s, "hidden") || !strings.Contains(s, `"msg":"shown"`) {
 		t.Errorf("the log is %s", s)
+	}
+	c.LogLevel.Set(slog.LevelInfo)
+	log.Info("now shown")
+	if s := out.String(); !strings.Contains(s, "now shown") {
+		t.Errorf("after a change of the level, the log is %s", s)
 	}
 }
 

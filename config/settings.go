@@ -22,6 +22,7 @@ var settings = slices.Concat(
 	sideOutput("late_events", "late", "A sink for events that came after all of their windows were past the allowed lateness."),
 	sideOutput("dead_letters", "dead", "A sink for records that are no valid events, with the reason."),
 	stateSettings,
+	serverSettings,
 	processSettings,
 	telemetrySettings,
 )

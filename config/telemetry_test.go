@@ -50,7 +50,7 @@ func TestLoggerFollowsTheLevel(t *testing.T) {
 		var out bytes.Buffer
 		log := c.Logger(&out)
 		log.Info("one")
-		c.Level.Set(slog.LevelInfo)
+		c.LogLevel.Set(slog.LevelInfo)
 		for range 8 {
 			log.Info("two")
 		}

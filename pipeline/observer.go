@@ -51,3 +51,48 @@ type CheckpointDone struct {
 	Took time.Duration
 	Err  error
 }
+
+// Observers joins observers into one that tells all of them, in their order.
+func Observers(all ...Observer) Observer {
+	var joined Observer
+	for _, o := range all {
+		joined = Observer{
+			Processed:  both(joined.Processed, o.Processed),
+			Results:    both(joined.Results, o.Results),
+			Late:       each(joined.Late, o.Late),
+			Dead:       each(joined.Dead, o.Dead),
+			Delivered:  each(joined.Delivered, o.Delivered),
+			Epoch:      each(joined.Epoch, o.Epoch),
+			Checkpoint: each(joined.Checkpoint, o.Checkpoint),
+		}
+	}
+	return joined
+}
+
+// each calls two hooks; of a nil one nothing is left.
+func each[T any](first, second func(T)) func(T) {
+	switch {
+	case first == nil:
+		return second
+	case second == nil:
+		return first
+	}
+	return func(v T) {
+		first(v)
+		second(v)
+	}
+}
+
+// both is each for hooks that are told two things.
+func both[T, U any](first, second func(T, U)) func(T, U) {
+	switch {
+	case first == nil:
+		return second
+	case second == nil:
+		return first
+	}
+	return func(v T, u U) {
+		first(v, u)
+		second(v, u)
+	}
+}

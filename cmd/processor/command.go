@@ -35,6 +35,7 @@ type cli struct {
 	Validate validateCommand `cmd:"" help:"Check a config and start nothing."`
 	Explain  explainCommand  `cmd:"" help:"Show how a config would be executed."`
 	Top      topCommand      `cmd:"" help:"Watch a running pipeline in the terminal."`
+	Why      whyCommand      `cmd:"" help:"Ask a running pipeline why its windows are open."`
 	State    stateCommand    `cmd:"" help:"Look into durable state, check it, copy it, go back."`
 	Generate generateCommand `cmd:"" help:"Write synthetic LLM events."`
 	Schema   schemaCommand   `cmd:"" help:"Print the JSON Schema of the config, for editors."`

@@ -36,12 +36,21 @@ func (r runCommand) Run(c *command) error {
 		return err
 	}
 	defer stopTracing()
+	watched, err := observe(cfg)
+	if err != nil {
+		return err
+	}
 	p, err := cfg.Build()
 	if err != nil {
 		return err
 	}
 	ctx, stop := c.signals(log)
 	defer stop()
+	unserve, err := watched.serve(ctx, cfg, p, log)
+	if err != nil {
+		return err
+	}
+	defer unserve()
 	finish := func() {}
 	if c.live && !cfg.LogJSON {
 		finish = s.follow(p.Progress)
@@ -53,7 +62,7 @@ func (r runCommand) Run(c *command) error {
 		// It never began.
 	case cfg.LogJSON:
 		log.Info("finished", summaryAttrs(summary)...)
-	case cfg.LogLevel <= slog.LevelInfo:
+	case cfg.LogLevel.Level() <= slog.LevelInfo:
 		writeSummary(c.stderr, summary)
 	}
 	if err != nil {

@@ -67,6 +67,9 @@ func (t topCommand) address(c *command) (string, error) {
 }
 
 // serverURL is where the pipeline of a config listens.
-func serverURL(*config.Config) (string, error) {
-	return "", usageError{errors.New("the config does not say where the pipeline answers: give --url")}
+func serverURL(cfg *config.Config) (string, error) {
+	if cfg.Server == nil {
+		return "", usageError{errors.New("the config has no server section, so nothing answers: add one, such as server: {listen: \"127.0.0.1:8080\"}, or give --url")}
+	}
+	return top.URLOf(cfg.Server.Listen)
 }

@@ -26,6 +26,7 @@ var mayStartGoroutines = []string{
 	"state/redis/",
 	"state/pebble/",
 	"state/statetest/",
+	"internal/server/server.go",
 	"internal/servertest/",
 	"cmd/processor/",
 	"bench/",
@@ -68,7 +69,7 @@ var onlyIn = []struct {
 		"pipeline/", "internal/engine/run.go", "internal/engine/clock.go", "internal/engine/epochs.go",
 		"internal/engine/pump.go", "internal/delivery/", "internal/metrics/", "internal/tracing/", "source/", "sink/",
 		"state/pebble/", "kafka/", "postgres/", "internal/gen/", "internal/servertest/", "internal/simtest/",
-		"cmd/processor/", "bench/", "examples/", "otlp/", "prometheus/",
+		"cmd/processor/", "bench/", "examples/", "otlp/", "prometheus/", "internal/server/",
 	}, "take the time as an argument: the rules of time are tested without a clock"},
 	{"time.Sleep", []string{"bench/"}, "wait for a timer and the context together"},
 }

@@ -87,6 +87,7 @@ var mayImport = map[string][]string{
 	"internal/failpoint": {},
 	"internal/top":       {"event", "pipeline"},
 	"internal/metrics":   {"pipeline"},
+	"internal/server":    {"event", "result", "secret", "pipeline"},
 	// The slow engine of the tests shares nothing with the fast one.
 	"internal/refmodel": pure,
 	"internal/simtest": slices.Concat(pure, []string{
@@ -99,7 +100,7 @@ var mayImport = map[string][]string{
 	// The binary and its tests.
 	"cmd/processor": slices.Concat(pure, []string{
 		"config", "pipeline", "source", "sink", "state", "state/memory", "state/pebble", "internal/epoch",
-		"internal/gen", "internal/logging", "internal/tracing", "internal/top", "internal/metrics",
+		"internal/gen", "internal/logging", "internal/tracing", "internal/top", "internal/metrics", "internal/server",
 	}),
 	"apptest": {},
 	"bench":   {"kafka/kafkatest", "state", "state/pebble"},
