@@ -324,7 +324,7 @@ func TestKafkaAndPostgresKilled(t *testing.T) {
 }
 
 // kafkaAndPostgres has a table for what goes to the topic.
-var kafkaAndPostgres = strings.Replace(kafkaApp, "late_events:", `  - postgres: {url: "${DATABASE_URL}", table: requests}
+var kafkaAndPostgres = strings.Replace(kafkaApp, "late_events:", `  - postgres: {url: "${DATABASE_URL}", table: requests, partition_by: day}
 late_events:`, 1)
 
 // tableOf is what the table says.
