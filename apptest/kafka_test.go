@@ -109,10 +109,17 @@ func (f *feed) record(p int32) *kgo.Record {
 	f.now[p] += f.rng.Int64N(20)
 	at := max(f.now[p]-f.rng.Int64N(1500), 0)
 	model, tokens, latency := fmt.Sprint("model-", f.rng.IntN(kafkaModels)), f.rng.Int64N(1000), float64(f.rng.IntN(100_000))/16
+	f.count(at, model, tokens, latency)
+	if f.seq%7 == 0 { // the same as a CloudEvent in binary mode
+		r.Value = fmt.Appendf(nil, `{"model":%q,"latency_ms":%v,"output_tokens":%d}`, model, latency, tokens)
+		for name, value := range map[string]string{"ce_specversion": "1.0", "ce_type": "performance_metrics", "ce_source": "gateway", "ce_id": fmt.Sprint(f.seq), "ce_time": stampOf(at)} {
+			r.Headers = append(r.Headers, kgo.RecordHeader{Key: name, Value: []byte(value)})
+		}
+		return r
+	}
 	r.Value = fmt.Appendf(nil, `{"type":"performance_metrics","id":"%d","timestamp":%q,"model":%q,"latency_ms":%v,"output_tokens":%d,"cost":0.5,"error":null,"metrics":{}}`,
 		f.seq, stampOf(at), model, latency, tokens)
 	f.last[p] = string(r.Value)
-	f.count(at, model, tokens, latency)
 	return r
 }
 
@@ -317,7 +324,7 @@ func TestKafkaAndPostgresKilled(t *testing.T) {
 }
 
 // kafkaAndPostgres has a table for what goes to the topic.
-var kafkaAndPostgres = strings.Replace(kafkaApp, "late_events:", `  - postgres: {url: "${DATABASE_URL}", table: requests}
+var kafkaAndPostgres = strings.Replace(kafkaApp, "late_events:", `  - postgres: {url: "${DATABASE_URL}", table: requests, partition_by: day}
 late_events:`, 1)
 
 // tableOf is what the table says.

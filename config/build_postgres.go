@@ -18,6 +18,7 @@ func (l *loader) postgresSink(v view, meta bool) *postgres.Sink {
 		s.DeadTable = table
 	default:
 		s.Table, s.History, s.Values = table, v.flag("history"), v.text("values")
+		s.PartitionBy, s.Retain = v.text("partition_by"), v.duration("retain")
 	}
 	return s
 }

@@ -34,7 +34,7 @@ queries:
     aggregate: {n: count()}
 sinks:
   - kafka: {brokers: [a-1:9092, "b:1", c], topic: "agg-{query}", encoding: analyzer_event, create: {partitions: 3}}
-  - postgres: {url: "${DATABASE_URL}", table: llm_stats, history: true, values: jsonb}
+  - postgres: {url: "${DATABASE_URL}", table: llm_stats, history: true, values: jsonb, partition_by: month, retain: 90d}
 late_events: {kafka: {brokers: [a-1:9092], topic: late}}
 dead_letters: {postgres: {url: "${DATABASE_URL}", table: dead}}
 `
@@ -71,7 +71,7 @@ func TestKafkaConfig(t *testing.T) {
 		t.Errorf("the kafka sink is %s", got)
 	}
 	pg := c.Spec.Sinks[1].Sink.(*postgres.Sink)
-	if got := fmt.Sprint(pg.Table, pg.History, pg.Values, pg.NoCreate, pg.AtOnce, pg.Pipeline, "/", pg.Name); got != "llm_statstruejsonbfalse falsellm-health/postgres" {
+	if got := fmt.Sprint(pg.Table, pg.History, pg.Values, pg.NoCreate, pg.AtOnce, pg.Pipeline, "/", pg.Name, pg.PartitionBy, pg.Retain); got != "llm_statstruejsonbfalse falsellm-health/postgresmonth2160h0m0s" {
 		t.Errorf("the postgres sink is %s", got)
 	}
 	if late := c.Spec.LateEvents.Sink.(*kafka.Sink); late.Topic != "late" || late.Name != "late_events" || late.Encoding != result.Native {

@@ -27,5 +27,9 @@ func postgresSink(path, what string) []setting {
 			Doc: "false: one row for each window of a key; a later firing replaces it, a retraction deletes it. true: every firing is a row."},
 		setting{Path: path + ".values", Kind: choice, Default: "columns", Values: []string{"columns", "jsonb"}, Since: first, Example: "jsonb",
 			Doc: "Each aggregate is a column, or all are one column of JSON."},
+		setting{Path: path + ".partition_by", Kind: choice, Values: []string{"day", "month"}, Note: "one table", Since: first, Example: "day",
+			Doc: "Partition the table by the UTC day or month in which windows begin. Not for sessions and global windows."},
+		setting{Path: path + ".retain", Kind: duration, Min: 3600e9, Max: century, Note: "keep all", Since: first, Example: "90d",
+			Doc: "Drop partitions whose windows all began longer ago than that, in event time. Needs partition_by."},
 	)
 }

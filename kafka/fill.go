@@ -57,4 +57,7 @@ func (p *partition) put(c *source.Chunk, r *kgo.Record) {
 	for i := range attributes {
 		attributes[i].put(c, &c.Attributes[i], r)
 	}
+	if p.c.src.envelopes {
+		putEnvelope(c, r.Headers)
+	}
 }

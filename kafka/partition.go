@@ -53,6 +53,7 @@ var (
 	_ source.Source       = (*Source)(nil)
 	_ source.Recognizer   = (*Source)(nil)
 	_ source.Attributer   = (*Source)(nil)
+	_ source.Enveloper    = (*Source)(nil)
 	_ source.Acknowledger = (*Source)(nil)
 	_ source.Reporter     = (*Source)(nil)
 	_ source.Quieter      = (*partition)(nil)

@@ -69,6 +69,8 @@ type Source struct {
 	health Health
 	// attributes are what Attribute was asked for.
 	attributes []attribute
+	// envelopes says that CloudEvents in binary mode are looked for.
+	envelopes bool
 	// consumer runs between Open and Close.
 	consumer atomic.Pointer[consumer]
 }

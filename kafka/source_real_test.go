@@ -75,6 +75,7 @@ func TestRealBroker(t *testing.T) {
 		b.CreateTopic(t, "events", 1, nil)
 		checkTransactions(t, brokers)
 	})
+	t.Run("envelopes", func(t *testing.T) { checkEnvelopes(t, brokers, newTopic(t, 1, nil)) })
 	t.Run("compacted", func(t *testing.T) { checkCompacted(t, brokers, newTopic) })
 	t.Run("lost", func(t *testing.T) {
 		topic := newTopic(t, 1, nil)

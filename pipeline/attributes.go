@@ -13,6 +13,9 @@ import (
 // events: those whose names begin with a dollar sign. Of other sources these
 // are fields of the event like any.
 func (v *validator) bindAttributes(s *Spec, p *plan.Plan) {
+	if src, ok := s.Source.(source.Enveloper); ok && s.Event.Format != JSON {
+		src.Envelopes()
+	}
 	src, ok := s.Source.(source.Attributer)
 	if !ok {
 		return

@@ -25,6 +25,10 @@ func (v *validator) describe(s *Spec, p *plan.Plan) {
 				v.add(at, "query %s is discarding: each of its rows holds what is new, and here a later row replaces an earlier one; "+
 					"let the sink keep all rows (history: true), or make the query accumulating", q.Info.Name)
 			}
+			if b, ok := c.Sink.(sink.Bounder); ok && b.FixedBounds() && !q.Def.Window.Fixed() {
+				v.add(at, "query %s has %s windows, whose beginning is not fixed, and the sink's tables are partitioned by it; "+
+					"leave out partition_by, or give the query a sink of its own", q.Info.Name, q.Def.Window.Kind)
+			}
 		}
 		v.describeTo(at, c.Sink, queries)
 	}

@@ -20,14 +20,19 @@ type state struct {
 type relation struct {
 	OID  uint32
 	Kind string
+	// PartitionedBy is how rows find their partition: RANGE (window_start).
+	PartitionedBy string
 	// Select, Insert, Update and Delete are the user's rights.
 	Select, Insert, Update, Delete bool
 }
 
-const relationSQL = `select c.oid, c.relkind::text,
+const relationSQL = `select c.oid, c.relkind::text, coalesce(pg_get_partkeydef(c.oid), ''),
 	has_table_privilege(c.oid, 'SELECT'), has_table_privilege(c.oid, 'INSERT'),
 	has_table_privilege(c.oid, 'UPDATE'), has_table_privilege(c.oid, 'DELETE')
 from pg_class c where c.oid = to_regclass($1::text)`
+
+// partitionKey is how the server shows what tables are partitioned by.
+const partitionKey = "RANGE (window_start)"
 
 // attribute is a column as the catalog has it.
 type attribute struct {
@@ -66,6 +71,9 @@ func (t *table) inspect(ctx context.Context, ses session) error {
 	rel := found[0]
 	if rel.Kind != "r" && rel.Kind != "p" {
 		return fatal("%s is not a table: give the sink the name of one", t)
+	}
+	if t.parts != nil && rel.PartitionedBy != partitionKey {
+		return fatal("table %s is not partitioned by %s, as partition_by asks for, and a table cannot be made so afterwards: give the sink another table, and move the rows there if they are wanted", t, partitionKey)
 	}
 	if err := t.checkRights(rel); err != nil {
 		return err
@@ -143,7 +151,7 @@ func (t *table) checkKey(keys [][]string) error {
 			return nil
 		}
 	}
-	return fatal("table %s has no primary key (%s): it was made with another setting of history, or for something else; give the sink another table, or add the key",
+	return fatal("table %s has no primary key (%s): it was made with another setting of history or partition_by, or for something else; give the sink another table, or add the key",
 		t, quoteAll(t.key))
 }
 
@@ -172,5 +180,8 @@ func (t *table) createSQL() string {
 		b.WriteString(", ")
 	}
 	fmt.Fprintf(&b, "PRIMARY KEY (%s))", quoteAll(t.key))
+	if t.parts != nil {
+		b.WriteString(" PARTITION BY " + partitionKey)
+	}
 	return b.String()
 }

@@ -41,6 +41,9 @@ func (s *Sink) Commit(ctx context.Context, m sink.Mark) ([]byte, error) {
 // times.
 func (s *Sink) commitHeld(ctx context.Context, what string, next placeRow) error {
 	return s.link.do(ctx, what, func(ses session) error {
+		if err := s.tables.prepare(ctx, ses, false); err != nil {
+			return err
+		}
 		err := s.beginAgain(ctx, ses, next)
 		if errors.Is(err, errHeld) {
 			return ses.exec(ctx, "rollback")
@@ -86,13 +89,16 @@ func (s *Sink) finish(ctx context.Context, ses session, next placeRow) error {
 // one is given the rows again.
 func (s *Sink) spill(ctx context.Context) error {
 	if s.open {
-		if err := s.tables.flush(ctx, session{s.link.conn}); err != nil {
+		if err := s.flushOpen(ctx); err != nil {
 			return s.lostRows(ctx, err)
 		}
 		s.tables.clear()
 		return nil
 	}
 	err := s.link.do(ctx, "write to "+s.link.name, func(ses session) error {
+		if err := s.tables.prepare(ctx, ses, false); err != nil {
+			return err
+		}
 		if err := s.begin(ctx, ses); err != nil {
 			return err
 		}
@@ -105,6 +111,15 @@ func (s *Sink) spill(ctx context.Context) error {
 	s.open = true
 	s.tables.clear()
 	return nil
+}
+
+// flushOpen writes what is held in the transaction that is open.
+func (s *Sink) flushOpen(ctx context.Context) error {
+	ses := session{s.link.conn}
+	if err := s.tables.prepare(ctx, ses, true); err != nil {
+		return err
+	}
+	return s.tables.flush(ctx, ses)
 }
 
 // lostRows ends the run after an error in a transaction that held rows.
@@ -121,7 +136,11 @@ func (s *Sink) lostRows(ctx context.Context, err error) error {
 // commitOpen commits a transaction that holds rows which are no longer in
 // memory.
 func (s *Sink) commitOpen(ctx context.Context, what string, next placeRow) error {
-	err := s.finish(ctx, session{s.link.conn}, next)
+	ses := session{s.link.conn}
+	err := s.tables.prepare(ctx, ses, true)
+	if err == nil {
+		err = s.finish(ctx, ses, next)
+	}
 	if s.open = false; err == nil {
 		return nil
 	}

@@ -53,6 +53,9 @@ func transient(err error) bool {
 	if errors.Is(err, errFatal) {
 		return false
 	}
+	if errors.As(err, new(vanishedError)) {
+		return true
+	}
 	if server := new(pgconn.PgError); errors.As(err, &server) {
 		_, one := transientCodes[server.Code]
 		_, class := transientClasses[class(server.Code)]
@@ -102,6 +105,7 @@ var remedies = map[string]string{
 	"3F000": "create the schema, or correct the name of the table",
 	"42P01": "it was there at the start: bring it back, or restart to create it",
 	"42703": "a column was there at the start: bring it back, or restart to create it",
+	"42P07": "a table of that name is there and is not a partition: attach it, or drop or rename it",
 	"42P10": "the table needs its primary key back",
 	"42804": "the type of a column was changed: change it back, or restart to see what is wanted",
 	"23502": "a column that is not ours must be nullable or have a default",
@@ -167,7 +171,7 @@ func grantFor(message string) string {
 	case strings.Contains(message, "for database"):
 		return "GRANT CONNECT ON DATABASE to the user"
 	case strings.Contains(message, "must be owner"):
-		return "add the columns yourself, or make the user the owner of the table"
+		return "add the columns or partitions yourself and set create: false, or make the user the owner of the table"
 	default:
 		return "GRANT SELECT, INSERT, UPDATE, DELETE ON the table to the user"
 	}

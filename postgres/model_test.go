@@ -31,8 +31,9 @@ var modelQueries = []*result.Query{
 	{Name: "b", Keys: []string{"model", "tenant"}, Values: []string{"n", "last_error", "top"}, Functions: []result.Function{{Name: "count"}, {Name: "last"}, {Name: "top_k"}}, Seed: 2},
 }
 
-// newHistory makes firings, corrections and retractions of few windows.
-func newHistory(r *rand.Rand, epochs int, keepAll bool) *history {
+// newHistory makes firings, corrections and, if asked for, retractions of few
+// windows.
+func newHistory(r *rand.Rand, epochs int, keepAll, retract bool) *history {
 	h := &history{models: []map[string]string{{}}}
 	model := map[string]string{}
 	firings := map[string]uint32{}
@@ -49,7 +50,7 @@ func newHistory(r *rand.Rand, epochs int, keepAll bool) *history {
 				}
 				row.Firing = firings[window]
 				firings[window]++
-				if row.Firing > 0 && r.IntN(4) == 0 {
+				if retract && row.Firing > 0 && r.IntN(4) == 0 {
 					row.Timing, row.Values = result.Retract, nil
 					withdrawn[window] = true
 				}
@@ -72,7 +73,7 @@ func newHistory(r *rand.Rand, epochs int, keepAll bool) *history {
 
 func randomRow(r *rand.Rand) result.Result {
 	q := modelQueries[r.IntN(2)]
-	start := int64(r.IntN(6)) * 60e9
+	start := int64(r.IntN(6)) * 12 * 3600e9
 	row := result.Result{Query: q, Start: start, End: start + 60e9, Identity: start, Events: int64(r.IntN(100))}
 	key := event.AppendKeyValue(nil, event.Text(fmt.Sprintf("model-%d", r.IntN(3))))
 	row.Values = []event.Value{event.Int(r.Int64N(1000)), event.Float(r.Float64())}
@@ -164,10 +165,12 @@ func (f *faults) next(t *testing.T) func() error {
 func TestTheTableEqualsAModel(t *testing.T) {
 	srv := pgtest.Start(t)
 	kinds := map[string]func(*Sink){
-		"replacing": func(*Sink) {},
-		"history":   func(s *Sink) { s.History = true },
-		"spilling":  func(s *Sink) { s.spillAt = 2000 },
-		"at once":   func(s *Sink) { s.AtOnce = true },
+		"replacing":        func(*Sink) {},
+		"history":          func(s *Sink) { s.History = true },
+		"spilling":         func(s *Sink) { s.spillAt = 2000 },
+		"at once":          func(s *Sink) { s.AtOnce = true },
+		"by day":           func(s *Sink) { s.PartitionBy = ByDay },
+		"by day, spilling": func(s *Sink) { s.PartitionBy, s.History, s.spillAt = ByDay, true, 2000 },
 	}
 	rounds := 5
 	if testing.Short() {
@@ -205,7 +208,7 @@ func runModel(t *testing.T, f *faults, seed uint64, change func(*Sink)) {
 	if open().History {
 		key = "id"
 	}
-	h := newHistory(r, 14, key == "id")
+	h := newHistory(r, 14, key == "id", open().PartitionBy == "")
 	check := func() {
 		rows, epoch, err := readTable(t.Context(), direct, key)
 		if err == nil && !open().AtOnce && !maps.Equal(rows, h.models[epoch]) {

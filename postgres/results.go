@@ -28,9 +28,13 @@ func newResults(name pgx.Identifier, s *Sink) *results {
 	}
 	r := &results{table: newTable(name, key), history: s.History}
 	r.withdraws = !s.History
+	if s.PartitionBy != "" {
+		r.key, r.withdraws = append(r.key, "window_start"), false
+		r.parts = &partitions{table: r.table, by: s.PartitionBy, retain: s.Retain, create: !s.NoCreate, needed: map[int64]period{}, known: map[int64]bool{}}
+	}
 	r.query = r.fixed("query", text, true)
 	r.windowID = r.fixed("window_id", text, true)
-	r.start = r.fixed("window_start", moment, false)
+	r.start = r.fixed("window_start", moment, s.PartitionBy != "")
 	r.end = r.fixed("window_end", moment, false)
 	r.timing = r.fixed("timing", text, true)
 	r.firing = r.fixed("firing", count, true)
@@ -105,6 +109,9 @@ func (r *results) layout(q *result.Query) (*layout, error) {
 
 // put keeps a row for the table, in the place of an earlier one with its id.
 func (lay *layout) put(r *result.Result) error {
+	if err := lay.place(r); err != nil {
+		return err
+	}
 	lay.id = r.WindowID(lay.id[:0])
 	window := string(lay.id)
 	lay.id = strconv.AppendUint(append(lay.id, '-'), uint64(r.Firing), 10)
@@ -142,6 +149,18 @@ func (lay *layout) put(r *result.Result) error {
 		lay.sketches.setJSON(row, json)
 		lay.bytes += len(json)
 	}
+	return nil
+}
+
+// place finds the partition of a row.
+func (lay *layout) place(r *result.Result) error {
+	switch {
+	case lay.parts == nil:
+		return nil
+	case r.Start == event.MinTime || r.Start != r.Identity || r.Timing == result.Retract:
+		return fmt.Errorf("a row of query %s is of a session or a global window, which has no partition for good: let the query go to a sink without partition_by", r.Query.Name)
+	}
+	lay.parts.need(r.Start, r.Watermark, r.Watermark != event.MinTime && r.Watermark != event.MaxTime)
 	return nil
 }
 

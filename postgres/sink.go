@@ -47,6 +47,14 @@ type Sink struct {
 	// shows the statements to run. Without it they are created, and columns of
 	// new aggregates are added.
 	NoCreate bool
+	// PartitionBy is ByDay or ByMonth: the tables of results are partitioned by
+	// the UTC day or month in which windows begin, and partitions are created as
+	// rows need them. Only queries whose windows keep their bounds can be written
+	// then: no sessions and no global windows. "" is one table.
+	PartitionBy string
+	// Retain drops the partitions of windows that began longer ago than that, in
+	// event time; 0 keeps all.
+	Retain time.Duration
 	// EpochTable is where marks are kept; the default is processor_epochs in
 	// the schema of the first table.
 	EpochTable string
@@ -78,6 +86,7 @@ var (
 	_ sink.Describer = (*Sink)(nil)
 	_ sink.Joiner    = (*Sink)(nil)
 	_ sink.Replacer  = (*Sink)(nil)
+	_ sink.Bounder   = (*Sink)(nil)
 	_ sink.Reporter  = (*Sink)(nil)
 )
 
@@ -99,6 +108,9 @@ func (s *Sink) Describe(queries []*result.Query) error {
 
 // Replaces reports whether a later firing takes the place of an earlier one.
 func (s *Sink) Replaces() bool { return !s.History }
+
+// FixedBounds reports whether tables are partitioned by when windows begin.
+func (s *Sink) FixedBounds() bool { return s.PartitionBy != "" }
 
 // Join takes over the late events or dead letters of another Sink on the same
 // database, which then come in the transactions of this one.
@@ -251,6 +263,9 @@ func (s *Sink) layout(ctx context.Context, r *result.Result) (*layout, error) {
 // unclear, then it is repeated, which changes nothing.
 func (s *Sink) writeNow(ctx context.Context) error {
 	err := s.link.do(ctx, "write to "+s.link.name, func(ses session) error {
+		if err := s.tables.prepare(ctx, ses, false); err != nil {
+			return err
+		}
 		if err := s.begin(ctx, ses); err != nil {
 			return err
 		}

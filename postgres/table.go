@@ -19,6 +19,8 @@ type table struct {
 	byName  map[string]*column
 	// withdraws says that rows are deleted by their key, which is one column.
 	withdraws bool
+	// parts are its partitions; nil without.
+	parts *partitions
 	// state says what of the table the server has; it is empty until inspect.
 	state
 
@@ -130,6 +132,9 @@ func (t *table) clear() {
 	clear(t.at)
 	clear(t.gone)
 	t.bytes = 0
+	if t.parts != nil {
+		t.parts.clear()
+	}
 }
 
 // chunk is how many rows go with one statement.
@@ -150,6 +155,9 @@ func (t *table) flush(ctx context.Context, ses session) error {
 			args[i] = c.array(lo, hi)
 		}
 		if err := ses.exec(ctx, t.upsertSQL(), args...); err != nil {
+			if t.parts != nil {
+				err = t.parts.again(err)
+			}
 			return err
 		}
 	}

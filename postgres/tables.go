@@ -37,6 +37,12 @@ func newTables(s *Sink) (*tables, error) {
 		return nil, errors.New("table is missing: NAME or SCHEMA.NAME")
 	case s.Values != "" && s.Values != Columns && s.Values != JSONB:
 		return nil, fmt.Errorf("values %q is unknown: want %s or %s", s.Values, Columns, JSONB)
+	case s.PartitionBy != "" && s.PartitionBy != ByDay && s.PartitionBy != ByMonth:
+		return nil, fmt.Errorf("partition_by %q is unknown: want %s or %s", s.PartitionBy, ByDay, ByMonth)
+	case s.Retain < 0 || s.Retain > 0 && s.PartitionBy == "":
+		return nil, errors.New("retain drops partitions: it has to be positive, and partition_by day or month")
+	case s.Retain > 0 && s.NoCreate:
+		return nil, errors.New("retain drops partitions, which create: false forbids: leave one of them out")
 	case strings.Contains(s.LateTable+s.DeadTable+s.EpochTable, queryPart):
 		return nil, fmt.Errorf("%s stands for a query in the table of results alone", queryPart)
 	}
@@ -163,6 +169,20 @@ func (t *tables) size() (n int) {
 func (t *tables) flush(ctx context.Context, ses session) error {
 	for _, table := range t.all {
 		if err := table.flush(ctx, ses); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// prepare makes sure that the rows that are held have a place; see
+// partitions.prepare.
+func (t *tables) prepare(ctx context.Context, ses session, open bool) error {
+	for _, table := range t.all {
+		if table.parts == nil {
+			continue
+		}
+		if err := table.parts.prepare(ctx, ses, open); err != nil {
 			return err
 		}
 	}

@@ -17,3 +17,11 @@ type Replacer interface {
 	// holds only what is new.
 	Replaces() bool
 }
+
+// Bounder is a sink that may find rows by the bounds of their window.
+type Bounder interface {
+	// FixedBounds reports whether all rows of a window must have the same bounds.
+	// Queries with sessions, which grow, and with global windows, which have
+	// none, are refused then.
+	FixedBounds() bool
+}

@@ -73,6 +73,14 @@ type Attributer interface {
 	Attribute(path []string) bool
 }
 
+// Enveloper is a source whose records may be CloudEvents in binary mode: the
+// record is the payload, and the envelope lies beside it.
+type Enveloper interface {
+	// Envelopes asks for Chunk.Envelopes. It is called before Open, where events
+	// may be CloudEvents.
+	Envelopes()
+}
+
 // Acknowledger is a source that wants to know what is durable, to show it to
 // others; the state stays the authority.
 type Acknowledger interface {
@@ -133,6 +141,11 @@ type Chunk struct {
 	// Attributes are the columns that an Attributer was asked for. They are as
 	// long as Spans, which is not nil then; text lies in Data and is UTF-8.
 	Attributes []event.Column
+	// Envelopes are where the envelopes of CloudEvents in binary mode lie in
+	// Data, each a JSON object of its attributes followed by '\n'; the zero Ref
+	// for other records. Without such a record it is empty, else as long as
+	// Spans. Only an Enveloper that was asked has any.
+	Envelopes []event.Ref
 	// Offset is the position of Data[0], when the records are lines; a line's
 	// position is that plus where it begins.
 	Offset int64
@@ -154,6 +167,7 @@ func (c *Chunk) Reset() {
 		a := &c.Attributes[i]
 		a.Kind, a.Num, a.Str = a.Kind[:0], a.Num[:0], a.Str[:0]
 	}
+	c.Envelopes = c.Envelopes[:0]
 	c.Offset, c.Next, c.Token, c.Fill = 0, 0, nil, nil
 }
 

@@ -47,6 +47,10 @@ type Spec struct {
 	Zone string
 }
 
+// Fixed reports whether windows have bounds that are known from the start: not
+// so sessions, which grow, and the global one, which has none.
+func (s Spec) Fixed() bool { return s.Kind != KindSession && s.Kind != KindGlobal }
+
 // Tumbling windows follow each other without gaps.
 func Tumbling(size time.Duration) Spec { return Spec{Kind: KindTumbling, Size: size} }
 

@@ -51,15 +51,9 @@ func (d *Decoder) parseBase64(value []byte) (reason, text string) {
 	d.batch.Extra = append(extra, make([]byte, padding)...)
 	view, base := d.batch.Extra[off:], d.base
 	d.base = d.batch.ExtraFrom(off).Off
-	i := d.value(view, skipSpace(view, 0), d.payload, 0)
+	reason, text = d.parsePayload(view, size)
 	d.base = base
-	if i >= 0 {
-		if i = skipSpace(view, i); i == size {
-			return "", ""
-		}
-		d.fail(i, "nothing should follow the value")
-	}
-	return d.failure(view)
+	return reason, text
 }
 
 // readEventTime reads the time attribute of the envelope, RFC 3339 by

@@ -19,7 +19,7 @@ const (
 // Options say how records are read.
 type Options struct {
 	// Format is json, cloudevents or auto: json is any JSON object, its
-	// fields read by their paths; for cloudevents see the rule at payload;
+	// fields read by their paths; for cloudevents see the rule at parseCloud;
 	// auto decides for each record by the presence of specversion.
 	Format string
 	// TimePath is the field of the event time, outermost name first; it may be
@@ -55,8 +55,10 @@ type Decoder struct {
 	payload *node // nil in the format json
 	attrs   []int // the columns of attributes, in the order of Chunk.Attributes
 	given   []event.Column
-	loose   entry // stands for keys that are not remembered
-	serial  uint64
+	// envelopes are those of the chunk; nil if it has none.
+	envelopes []event.Ref
+	loose     entry // stands for keys that are not remembered
+	serial    uint64
 
 	unit    int // digits from the unix unit to nanoseconds; -1 for rfc3339
 	date    dateCache
@@ -150,12 +152,16 @@ func (d *Decoder) Decode(c *source.Chunk, b *event.Batch) {
 	}
 	d.begin(b, d.schema)
 	if len(c.Spans) > 0 {
-		d.given = c.Attributes
+		d.given, d.envelopes = c.Attributes, nil
+		if d.payload != nil {
+			d.envelopes = c.Envelopes
+		}
 		for i, s := range c.Spans {
 			d.span = i
 			d.record(c.Data, int(s.Off), int(s.Off)+int(s.Len), c.Offsets[i])
 		}
 	} else {
+		d.envelopes = nil
 		d.lines(c)
 	}
 	d.finish(c.Next)
@@ -188,19 +194,37 @@ func (d *Decoder) record(data []byte, start, end int, offset int64) {
 			start += len(byteOrderMark)
 		}
 	}
+	if len(d.envelopes) > 0 && d.envelopes[d.span].Len > 0 {
+		d.binary(data, d.envelopes[d.span], start, end, offset)
+		return
+	}
 	if start == end || data[start] <= ' ' && isBlank(data[start:end]) {
 		return
 	}
 	raw := event.Ref{Off: uint32(start), Len: uint32(end - start)}
-	if end-start > d.opt.MaxRecordBytes {
-		d.bury(raw, offset, "too_large", fmt.Sprintf(
-			"the record is longer than the %d bytes of event.max_record_bytes, raise that if it is right; raw may hold its beginning only", d.opt.MaxRecordBytes))
+	if d.tooLarge(raw, offset) {
 		return
 	}
 	d.openRow()
 	d.base = uint32(start)
 	d.found = findings{}
-	if reason, text := d.parse(d.view(data, start, end)); reason != "" {
+	reason, text := d.parse(d.view(data, start, end))
+	d.endRow(raw, offset, reason, text)
+}
+
+// tooLarge buries a record that is.
+func (d *Decoder) tooLarge(raw event.Ref, offset int64) bool {
+	if int(raw.Len) <= d.opt.MaxRecordBytes {
+		return false
+	}
+	d.bury(raw, offset, "too_large", fmt.Sprintf(
+		"the record is longer than the %d bytes of event.max_record_bytes, raise that if it is right; raw may hold its beginning only", d.opt.MaxRecordBytes))
+	return true
+}
+
+// endRow keeps the open row, or buries its record for a reason.
+func (d *Decoder) endRow(raw event.Ref, offset int64, reason, text string) {
+	if reason != "" {
 		d.dropRow()
 		d.bury(raw, offset, reason, text)
 		return
@@ -248,6 +272,11 @@ func (d *Decoder) parse(b []byte) (reason, text string) {
 			return reason, text
 		}
 	}
+	return d.judge()
+}
+
+// judge says whether what a record told makes an event.
+func (d *Decoder) judge() (reason, text string) {
 	if d.found.overflow {
 		if c := d.invalidColumn(); c >= 0 {
 			return "number", pathText(d.fields[c].Path) + " is a number beyond the range of a float64"

@@ -85,7 +85,7 @@ func plainTree(s *event.Schema, timePath []string) *node {
 }
 
 // cloudTrees returns the tree for the envelope and the one for the payload, by
-// the rule at payload.
+// the rule at parseCloud.
 func cloudTrees(s *event.Schema, timePath []string, auto bool) (root, payload *node) {
 	root, payload = plainTree(s, timePath), &node{}
 	for i, f := range s.Fields {
