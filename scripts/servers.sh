@@ -13,6 +13,7 @@ programs=(
 	"postgres postgresql"
 	"java default-jre-headless"
 	"mvn maven"
+	"prometheus prometheus"
 )
 kafka_version=4.3.1
 kafka="${XDG_CACHE_HOME:-$HOME/.cache}/processor/kafka-$kafka_version"
@@ -45,6 +46,13 @@ no_main_cluster() {
 		echo 'create_main_cluster = false' | root tee /etc/postgresql-common/createcluster.conf >/dev/null
 }
 
+# Where systemd runs, the package of Prometheus would start its own all the same.
+no_prometheus_service() {
+	local unit=/etc/systemd/system/prometheus.service
+	[ -e "$unit" ] || [ -L "$unit" ] && return
+	root mkdir -p "${unit%/*}" && root ln -s /dev/null "$unit"
+}
+
 install_packages() {
 	local missing=() program package
 	for entry in "${programs[@]}"; do
@@ -55,6 +63,7 @@ install_packages() {
 	if [ ${#missing[@]} -gt 0 ] && may_install; then
 		echo "installing ${missing[*]}"
 		[[ " ${missing[*]} " == *" postgresql "* ]] && no_main_cluster
+		[[ " ${missing[*]} " == *" prometheus "* ]] && no_prometheus_service
 		install "${missing[@]}" || {
 			root timeout 300 apt-get update >/dev/null 2>&1 </dev/null
 			install "${missing[@]}"

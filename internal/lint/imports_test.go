@@ -38,11 +38,12 @@ var mayImport = map[string][]string{
 	"sink":              {"event", "result", "internal/failpoint", "internal/fs"},
 	"sink/sinktest":     {"event", "result", "sink"},
 
-	"secret":          {},
-	"kafka":           {"event", "result", "secret", "source", "sink", "internal/exchange", "internal/failpoint"},
-	"kafka/kafkatest": {"internal/servertest"},
-	"postgres":        {"event", "result", "secret", "sink", "internal/failpoint"},
-	"postgres/pgtest": {"internal/servertest"},
+	"secret":              {},
+	"kafka":               {"event", "result", "secret", "source", "sink", "internal/exchange", "internal/failpoint"},
+	"kafka/kafkatest":     {"internal/servertest"},
+	"postgres":            {"event", "result", "secret", "sink", "internal/failpoint"},
+	"postgres/pgtest":     {"internal/servertest"},
+	"prometheus/promtest": {"internal/servertest"},
 
 	"state":                 {},
 	"state/memory":          {"state"},
