@@ -94,6 +94,10 @@ var mayImport = map[string][]string{
 		"config", "pipeline", "source", "sink", "state", "state/memory", "state/pebble", "internal/epoch", "internal/gen",
 	}),
 	"apptest": {},
+
+	// What watches it: the dashboard, and the tests of the files beside it.
+	"internal/dashboard": {},
+	"deploy":             {},
 	"bench":   {"kafka/kafkatest", "state", "state/pebble"},
 }
 
@@ -109,6 +113,7 @@ var mayImportInTests = map[string][]string{
 	"kafka":           {"kafka/kafkatest", "sink/sinktest", "source/sourcetest", "pipeline", "state/memory", "state/pebble"},
 	"postgres":        {"postgres/pgtest", "sink/sinktest", "pipeline", "state/memory", "state/pebble"},
 	"apptest":         {"kafka/kafkatest", "postgres/pgtest"},
+	"deploy":          {"internal/dashboard", "prometheus/promtest"},
 	"internal/epoch":  {"state/memory"},
 	"pipeline":        {"state/memory", "state/pebble"},
 	"bench":           {"config"},
