@@ -111,6 +111,7 @@ func (p panel) statBuilder(id uint32) *stat.PanelBuilder {
 		Unit(p.unit).Height(height).Span(p.width).
 		GraphMode(common.BigValueGraphModeArea).
 		ColorMode(common.BigValueColorModeValue).
+		Orientation(common.VizOrientationAuto).
 		Thresholds(p.thresholds()).
 		ReduceOptions(common.NewReduceDataOptionsBuilder().Calcs([]string{"lastNotNull"}))
 	if len(p.states) > 0 {
