@@ -22,20 +22,8 @@ const (
 
 // JSON is the dashboard as Grafana imports it.
 func JSON() ([]byte, error) {
-	d, err := build()
-	if err != nil {
-		return nil, fmt.Errorf("building the dashboard: %w", err)
-	}
-	text, err := json.MarshalIndent(d, "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("encoding the dashboard: %w", err)
-	}
-	return append(text, '\n'), nil
-}
-
-func build() (dashboard.Dashboard, error) {
-	b := dashboard.NewDashboardBuilder("Processor").
-		Uid(UID).
+	b := dashboard.NewDashboardBuilder("Processor") //nolint:staticcheck // older Grafanas do not import its successor, dashboardv2
+	b.Uid(UID).
 		Description("Stream processors of LLM events: what they read, what they write, how far event time has come and what holds it back. "+
 			"The alerts of deploy/prometheus/alerts.yml have a runbook each in docs/runbooks.").
 		Tags([]string{"processor", "streaming", "llm"}).
@@ -56,7 +44,15 @@ func build() (dashboard.Dashboard, error) {
 			b.WithPanel(p.builder(id))
 		}
 	}
-	return b.Build()
+	built, err := b.Build()
+	if err != nil {
+		return nil, fmt.Errorf("building the dashboard: %w", err)
+	}
+	text, err := json.MarshalIndent(built, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("encoding the dashboard: %w", err)
+	}
+	return append(text, '\n'), nil
 }
 
 // variables choose the Prometheus, and the instances that are shown.

@@ -94,11 +94,11 @@ var mayImport = map[string][]string{
 		"config", "pipeline", "source", "sink", "state", "state/memory", "state/pebble", "internal/epoch", "internal/gen",
 	}),
 	"apptest": {},
+	"bench":   {"kafka/kafkatest", "state", "state/pebble"},
 
 	// What watches it: the dashboard, and the tests of the files beside it.
 	"internal/dashboard": {},
 	"deploy":             {},
-	"bench":   {"kafka/kafkatest", "state", "state/pebble"},
 }
 
 // mayImportInTests adds to mayImport for test files.
