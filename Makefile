@@ -71,10 +71,11 @@ fmt: ## format the code
 	$(TOOL) golangci-lint fmt ./...
 
 .PHONY: generate
-generate: ## rewrite what is generated: reference, schema, samples
+generate: ## rewrite what is generated: reference, schema, samples, dashboard
 	$(GO) test ./config -run Pages -update
 	$(GO) test ./internal/gen -run Samples -update
 	$(GO) test ./internal/metrics -run Page -update
+	$(GO) test ./internal/dashboard -run CheckedIn -update
 
 .PHONY: ci
 ci: ## what the gate runs

@@ -271,8 +271,8 @@ func TestStatusOfAPartitionAhead(t *testing.T) {
 	})
 }
 
-// told is an observer that notes what it is told.
-type told struct {
+// diary is an observer that notes what it is told.
+type diary struct {
 	mu          sync.Mutex
 	processed   int
 	results     []string
@@ -282,7 +282,7 @@ type told struct {
 	checkpoints []pipeline.CheckpointDone
 }
 
-func (o *told) observer() pipeline.Observer {
+func (o *diary) observer() pipeline.Observer {
 	locked := func(f func()) {
 		o.mu.Lock()
 		defer o.mu.Unlock()
@@ -316,7 +316,7 @@ func TestAnObserverIsTold(t *testing.T) {
 		"at least once": func(s *pipeline.Spec) { s.State.Store, s.Delivery = memory.New(), pipeline.AtLeastOnce },
 	} {
 		t.Run(name, func(t *testing.T) {
-			a, o := newTap("a"), &told{}
+			a, o := newTap("a"), &diary{}
 			watched(t, &taps{start: []*tap{a}}, func(s *pipeline.Spec) {
 				s.Observer, s.Queries = o.observer(), s.Queries[:1]
 				if change != nil {
@@ -362,7 +362,7 @@ func TestAnObserverIsTold(t *testing.T) {
 
 // TestCheckpointsByHand are made while a pipeline runs.
 func TestCheckpointsByHand(t *testing.T) {
-	a, o := newTap("a"), &told{}
+	a, o := newTap("a"), &diary{}
 	watched(t, &taps{start: []*tap{a}}, func(s *pipeline.Spec) {
 		s.Observer, s.State.Store, s.State.Retain = o.observer(), memory.New(), 1
 	}, func(t *testing.T, p *pipeline.Pipeline, _ func()) {

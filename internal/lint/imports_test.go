@@ -38,11 +38,12 @@ var mayImport = map[string][]string{
 	"sink":              {"event", "result", "internal/failpoint", "internal/fs"},
 	"sink/sinktest":     {"event", "result", "sink"},
 
-	"secret":          {},
-	"kafka":           {"event", "result", "secret", "source", "sink", "internal/exchange", "internal/failpoint"},
-	"kafka/kafkatest": {"internal/servertest"},
-	"postgres":        {"event", "result", "secret", "sink", "internal/failpoint"},
-	"postgres/pgtest": {"internal/servertest"},
+	"secret":              {},
+	"kafka":               {"event", "result", "secret", "source", "sink", "internal/exchange", "internal/failpoint"},
+	"kafka/kafkatest":     {"internal/servertest"},
+	"postgres":            {"event", "result", "secret", "sink", "internal/failpoint"},
+	"postgres/pgtest":     {"internal/servertest"},
+	"prometheus/promtest": {"internal/servertest"},
 
 	"prometheus":          {"event", "result", "sink"},
 	"prometheus/promtest": {"internal/servertest"},
@@ -104,6 +105,10 @@ var mayImport = map[string][]string{
 	}),
 	"apptest": {},
 	"bench":   {"kafka/kafkatest", "state", "state/pebble"},
+
+	// What watches it: the dashboard, and the tests of the files beside it.
+	"internal/dashboard": {},
+	"deploy":             {},
 }
 
 // mayImportInTests adds to mayImport for test files.
@@ -118,6 +123,7 @@ var mayImportInTests = map[string][]string{
 	"kafka":           {"kafka/kafkatest", "sink/sinktest", "source/sourcetest", "pipeline", "state/memory", "state/pebble"},
 	"postgres":        {"postgres/pgtest", "sink/sinktest", "pipeline", "state/memory", "state/pebble"},
 	"apptest":         {"kafka/kafkatest", "postgres/pgtest"},
+	"deploy":          {"internal/dashboard", "prometheus/promtest"},
 	"internal/epoch":  {"state/memory"},
 	"pipeline":        {"state/memory", "state/pebble"},
 	"bench":           {"config"},
