@@ -13,6 +13,7 @@ programs=(
 	"postgres postgresql"
 	"java default-jre-headless"
 	"mvn maven"
+	"chromium chromium"
 )
 kafka_version=4.3.1
 kafka="${XDG_CACHE_HOME:-$HOME/.cache}/processor/kafka-$kafka_version"

@@ -12,6 +12,13 @@ const cut = (text, width) => {
   return text.length > room ? `${text.slice(0, room - 1)}…` : text;
 };
 
+// sourceName is the topic where there is one, else what it is.
+function sourceName(partitions) {
+  const topics = new Set(partitions.map((p) => p.topic).filter(Boolean));
+  if (topics.size === 1) return [...topics][0];
+  return topics.size > 1 ? plural(topics.size, "topic") : "source";
+}
+
 function sourceBox({ status: s, rates }) {
   const lag = (s.partitions ?? []).reduce((n, p) => (p.lag_records === null ? n : (n ?? 0) + p.lag_records), null);
   const waits = Object.keys(s.waited_seconds ?? {})
@@ -20,7 +27,7 @@ function sourceBox({ status: s, rates }) {
     .sort((a, b) => b[1] - a[1]);
   return {
     id: "source",
-    title: "source",
+    title: sourceName(s.partitions ?? []),
     lines: [
       `${plural(s.partitions?.length ?? 0, "partition")}${lag === null ? "" : `, ${count(lag)} unread`}`,
       s.watermark ? `watermark ${duration(between(s.watermark, s.now))} behind` : "no watermark yet",
@@ -76,13 +83,20 @@ function showBox(node, box, place) {
   });
 }
 
-const makeLine = () => svg("g", { class: "line" }, svg("path", { class: "wire" }), svg("path", { class: "pulse" }), svg("text", { class: "line-label" }));
+const makeLine = () => svg("g", { class: "line" }, svg("path", { class: "wire" }), svg("path", { class: "pulse" }));
+
+const makeLabel = () => svg("text", { class: "line-label" });
 
 function showLine(node, line) {
-  const [wire, pulse, label] = node.children;
+  const [wire, pulse] = node.children;
   setAttr(node, "class", line.rate > 0 ? "line busy" : "line");
   setAttr(wire, "d", line.path);
   setAttr(pulse, "d", line.path);
+}
+
+// showLabel is apart from its line, as it stands above the boxes.
+function showLabel(label, line) {
+  setAttr(label, "class", line.rate > 0 ? "line-label busy" : "line-label");
   setAttr(label, "x", line.x);
   setAttr(label, "y", line.y);
   setAttr(label, "text-anchor", line.anchor);
@@ -92,7 +106,8 @@ function showLine(node, line) {
 export function flow() {
   const lines = svg("g");
   const boxes = svg("g");
-  const picture = svg("svg", { role: "img", "aria-label": "Flow of the pipeline" }, lines, boxes);
+  const labels = svg("g");
+  const picture = svg("svg", { role: "img", "aria-label": "Flow of the pipeline" }, lines, boxes, labels);
   const frame = byId("flow");
   frame.append(picture);
   return (store) => {
@@ -111,7 +126,9 @@ export function flow() {
       ...queries.map((q) => ({ id: `out ${q.name}`, rate: rates.of(queryRows(q.name), 60), unit: "rows/s" })),
       ...sinks.map((k) => ({ id: `to ${k.name}`, rate: rates.of(sinkRows(k.name), 60), unit: "rows/s" })),
     ];
-    keyed(lines, runs, (r) => r.id, makeLine, (node, r) => showLine(node, { ...r, ...plan.lines.get(r.id) }));
+    const placed = runs.map((r) => ({ ...r, ...plan.lines.get(r.id) }));
+    keyed(lines, placed, (r) => r.id, makeLine, showLine);
+    keyed(labels, placed, (r) => r.id, makeLabel, showLabel);
     const all = [sourceBox(store), ...queries.map(queryBox), ...sinks.map((k) => sinkBox(k, s.now))];
     keyed(boxes, all, (b) => b.id, makeBox, (node, b) => showBox(node, b, plan.boxes.get(b.id)));
   };

@@ -80,8 +80,9 @@ export function clock(time) {
 
 export function span(start, end) {
   if (!start && !end) return "all of time";
-  const from = clock(start);
-  const to = clock(end);
+  let from = clock(start);
+  let to = clock(end);
+  if (from.endsWith(":00") && to.endsWith(":00")) [from, to] = [from.slice(0, -3), to.slice(0, -3)];
   return from.length > 8 && from.slice(0, 10) === to.slice(0, 10) ? `${from} – ${to.slice(11)}` : `${from} – ${to}`;
 }
 

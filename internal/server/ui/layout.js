@@ -1,7 +1,7 @@
 // Where the boxes and lines of the flow stand: side by side where there is
 // room, else one below the other.
 
-const narrow = 720;
+const narrow = 940;
 const boxHeight = 78;
 const gap = 14;
 
@@ -14,10 +14,12 @@ export function layout(width, queries, sinks) {
 const tall = (n) => n * boxHeight + Math.max(0, n - 1) * gap;
 
 function columns(width, queries, sinks) {
-  const w = Math.min(250, Math.round(width * 0.235));
+  const w = Math.min(250, Math.round((width - 400) / 3));
   const height = Math.max(boxHeight + 24, tall(queries.length), tall(sinks.length));
   const at = (x, n, i) => ({ x, y: (height - tall(n)) / 2 + i * (boxHeight + gap), w, h: boxHeight });
   const middle = (box) => box.y + box.h / 2;
+  // A label stands where its line, which comes from the middle, does not.
+  const beside = (box) => middle(box) + (middle(box) > height / 2 + 1 ? 17 : -8);
   const source = { x: 0, y: (height - boxHeight - 24) / 2, w, h: boxHeight + 24 };
   const left = (width - w) / 2;
   const meet = { x: (left + w + width - w) / 2, y: height / 2 };
@@ -26,13 +28,13 @@ function columns(width, queries, sinks) {
   queries.forEach((name, i) => {
     const box = at(left, queries.length, i);
     boxes.set(`query ${name}`, box);
-    lines.set(`in ${name}`, { path: curve(source.w, middle(source), left, middle(box)), x: left - 10, y: middle(box) - 7, anchor: "end" });
-    lines.set(`out ${name}`, { path: curve(left + w, middle(box), meet.x, meet.y), x: left + w + 10, y: middle(box) - 7, anchor: "start" });
+    lines.set(`in ${name}`, { path: curve(source.w, middle(source), left, middle(box)), x: left - 10, y: beside(box), anchor: "end" });
+    lines.set(`out ${name}`, { path: curve(left + w, middle(box), meet.x, meet.y), x: left + w + 10, y: beside(box), anchor: "start" });
   });
   sinks.forEach((name, i) => {
     const box = at(width - w, sinks.length, i);
     boxes.set(`sink ${name}`, box);
-    lines.set(`to ${name}`, { path: curve(meet.x, meet.y, width - w, middle(box)), x: width - w - 10, y: middle(box) - 7, anchor: "end" });
+    lines.set(`to ${name}`, { path: curve(meet.x, meet.y, width - w, middle(box)), x: width - w - 10, y: beside(box), anchor: "end" });
   });
   return { height, boxes, lines };
 }

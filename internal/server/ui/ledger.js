@@ -22,8 +22,8 @@ export function ledger() {
   const columns = [
     { head: "query", text: (q) => q.name },
     { head: "read", kind: "number", text: (q) => count(q.ledger?.read) },
-    ...parts.map(([name, head]) => ({ head, kind: "number", text: (q) => count(q.ledger?.[name]) })),
-    { head: "of them overflow", kind: "number", text: (q) => count(q.ledger?.overflow) },
+    ...parts.map(([name, head]) => ({ head, kind: "number", dot: `part-${name}`, text: (q) => count(q.ledger?.[name]) })),
+    { head: "overflow", kind: "number", about: "of those in windows, joined under the overflow key because of a limit", text: (q) => count(q.ledger?.overflow) },
     { head: "sum", kind: "sum", text: (q) => (missingOf(q.ledger) === 0 ? "✓ adds up" : `${count(missingOf(q.ledger))} missing`) },
   ];
   const grid = table({

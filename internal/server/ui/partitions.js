@@ -15,12 +15,11 @@ export function partitions() {
     empty: "The source has no partitions yet. A topic or a folder that is empty has none; they appear here by themselves.",
     columns: [
       { head: "partition", text: (p) => p.name, title: (p) => p.path || p.topic || null },
-      { head: "status", text: (p) => (p.holds ? `${words[p.status] ?? p.status} · holds the watermark` : words[p.status] ?? p.status) },
-      { head: "watermark", kind: "number", text: (p) => clock(p.watermark) },
-      { head: "behind clock", kind: "number", text: (p) => duration(between(p.watermark, now)) },
-      { head: "lag", kind: "number", text: (p) => count(p.lag_records), title: () => "records that are not read yet" },
+      { head: "status", text: (p) => (p.holds ? "holds the watermark" : words[p.status] ?? p.status), title: (p) => words[p.status] ?? p.status },
+      { head: "behind", kind: "number", text: (p) => duration(between(p.watermark, now)), title: (p) => `watermark ${clock(p.watermark)}`, about: "how far its watermark is behind the clock" },
+      { head: "lag", kind: "number", text: (p) => count(p.lag_records), about: "records that are not read yet" },
       { head: "lag in time", kind: "number", text: (p) => duration(p.lag_seconds) },
-      { head: "quiet for", kind: "number", text: (p) => duration(between(p.last_read, now)), title: () => "since events came last" },
+      { head: "quiet for", kind: "number", text: (p) => duration(between(p.last_read, now)), about: "since events came last" },
       { head: "events", kind: "number", text: (p) => count(p.events) },
     ],
   });

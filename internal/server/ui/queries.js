@@ -62,6 +62,7 @@ export function queries(on, changed) {
     state.open?.node.remove();
     state.rows = rowTable(q);
     state.open = openTable(q);
+    ui.split.classList.toggle("wide", (q.values ?? []).length > 3);
     ui.rows.append(state.rows.node);
     ui.open.append(state.open.node);
     keyed(ui.choice, choices(q), (c) => c.id, (c) => el("option", { value: c.id }), (node, c) => setText(node, c.label));
@@ -113,8 +114,10 @@ function legendItems(found, choice, state, data) {
   const time = state.cursor === null ? null : data[0][state.cursor];
   return found.shown.map((s, place) => {
     const point = time === null || time === undefined ? s.last : s.points.find((p) => p.x === time);
-    const values = choice.names.map((name) => value(point?.values[name]));
-    return { text: s.text, key: s.key, place, value: values.join(" / "), on: found.drawn.includes(s), alone: state.focus === s.text };
+    const on = found.drawn.includes(s);
+    const names = on ? choice.names : choice.names.slice(-1);
+    const values = names.map((name) => value(point?.values[name])).join(" / ");
+    return { text: s.text, key: s.key, place, value: values, on, alone: on && found.drawn.length === 1 };
   });
 }
 
@@ -147,6 +150,7 @@ function build() {
     none: el("p", { class: "empty" }),
   };
   parts.chartBox = el("div", { class: "chart" }, parts.plot);
+  parts.split = el("div", { class: "split" }, parts.rows, parts.open);
   parts.panel = el(
     "div",
     { id: "query-panel", role: "tabpanel" },
@@ -155,7 +159,7 @@ function build() {
     parts.chartBox,
     parts.nothing,
     parts.more,
-    el("div", { class: "split" }, parts.rows, parts.open),
+    parts.split,
   );
   return parts;
 }

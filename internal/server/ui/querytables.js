@@ -10,7 +10,7 @@ const valueColumns = (q) =>
     head: name,
     kind: "number",
     text: (row) => value(row.values?.[name]),
-    title: () => q.functions?.[i] ?? null,
+    about: q.functions?.[i],
   }));
 
 const keyColumn = { head: "key", kind: "text", text: (row) => keyText(row.key), title: (row) => keyTitle(row.key) };
@@ -43,7 +43,7 @@ export function openTable(q) {
   const closes = (w) => {
     if (!w.window_end) return "never by the watermark";
     const left = between(mark, w.window_end);
-    if (w.closed) return "closed, kept for late events";
+    if (w.closed) return "kept for late events";
     return left === null ? "when there is a watermark" : `in ${duration(Math.max(0, left))}`;
   };
   const grid = table({
@@ -52,7 +52,7 @@ export function openTable(q) {
     mark: (w) => (w.closed ? "faint" : ""),
     columns: [
       windowColumn,
-      { head: "closes, in event time", text: closes },
+      { head: "closes", text: closes, about: "in event time" },
       keyColumn,
       { head: "events", kind: "number", text: (w) => count(w.events) },
       ...valueColumns(q),

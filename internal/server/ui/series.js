@@ -2,7 +2,6 @@
 import { matches } from "./format.js";
 
 export const maxLines = 8;
-const maxBands = 3;
 
 const percentile = /^(?:p([\d.]+)|percentile)\((.*?)(?:,\s*([\d.]+))?\)(.*)$/;
 
@@ -33,7 +32,8 @@ export function choices(query) {
 const number = (v) => (typeof v === "number" ? v : null);
 
 // pick finds the keys to draw: those with the greatest last values, of those
-// that match; or the one in focus.
+// that match; or the one in focus. A band is of one key: over one another they
+// would say nothing.
 export function pick(history, choice, filter, focus) {
   const name = choice.names.at(-1);
   const found = [];
@@ -42,10 +42,11 @@ export function pick(history, choice, filter, focus) {
     if (last && matches(s.key, filter)) found.push({ ...s, last, value: number(last.values[name]) });
   }
   found.sort((a, b) => (b.value ?? -Infinity) - (a.value ?? -Infinity) || (a.text < b.text ? -1 : 1));
-  const shown = found.slice(0, choice.band ? maxBands : maxLines);
+  const shown = found.slice(0, maxLines);
   const focused = found.find((s) => s.text === focus);
   if (focused && !shown.includes(focused)) shown.splice(-1, 1, focused);
-  return { shown, drawn: focused ? [focused] : shown, total: found.length };
+  const alone = focused ?? (choice.band ? shown[0] : undefined);
+  return { shown, drawn: alone ? [alone] : shown, total: found.length };
 }
 
 // columns are the chart's: times, then for each key each of the names.

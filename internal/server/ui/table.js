@@ -2,8 +2,9 @@
 // itself, by keyboard too, and says in words why it is empty.
 import { el, keyed, setAttr, setShown, setText } from "./dom.js";
 
-// Columns are {head, text(item), title(item), kind}: kind "number", "text" or
-// "code". mark(item) gives a row its class.
+// Columns are {head, text(item), title(item), kind, dot, about}: kind "number",
+// "text" or "sum", dot a colour beside the head, about its explanation.
+// mark(item) gives a row its class.
 export function table({ label, columns, key, mark, empty }) {
   const body = el("tbody");
   const frame = el(
@@ -12,7 +13,7 @@ export function table({ label, columns, key, mark, empty }) {
     el(
       "table",
       {},
-      el("thead", {}, el("tr", {}, ...columns.map((c) => el("th", { scope: "col", class: c.kind }, c.head)))),
+      el("thead", {}, el("tr", {}, ...columns.map((c) => el("th", { scope: "col", class: c.kind, title: c.about }, c.dot ? el("i", { class: `dot ${c.dot}` }) : null, c.head)))),
       body,
     ),
   );

@@ -21,8 +21,8 @@ export function why() {
     empty: "No window is open.",
     columns: [
       { head: "query", text: (w) => w.query },
-      { head: "window", kind: "number", text: (w) => span(w.window_start, w.window_end) },
       { head: "in event time", text: closing },
+      { head: "window", kind: "number", text: (w) => span(w.window_start, w.window_end) },
       { head: "keys", kind: "number", text: (w) => count(w.keys) },
       { head: "events", kind: "number", text: (w) => (w.events > 0 ? count(w.events) : "–") },
     ],
@@ -37,8 +37,8 @@ export function why() {
     setText(reason, answer.reason || "No window is open.");
     const holder = answer.holder ? `Held by ${answer.holder.name}` : "No partition counts at present";
     const still = between(answer.watermark_since, answer.now);
-    setText(facts, `${holder}; up to ${duration(answer.max_out_of_orderness_seconds)} of disorder are waited for${still === null ? "" : `; the watermark moved ${duration(still)} ago`}. ${count(answer.total)} open, next first.`);
-    setShown(grid.node, true);
+    setText(facts, `${holder}; up to ${duration(answer.max_out_of_orderness_seconds)} of disorder are waited for${still === null ? "" : `; the watermark moved ${duration(still)} ago`}. ${answer.total > 0 ? `${count(answer.total)} open, next first.` : ""}`);
+    setShown(grid.node, answer.total > 0);
     grid.show(answer.windows ?? []);
   };
 }

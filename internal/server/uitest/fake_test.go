@@ -45,7 +45,7 @@ type fake struct {
 	status  func(now time.Time) pipeline.Status
 	rows    map[string][]row
 	windows map[string][]pipeline.OpenWindow
-	why     pipeline.Why
+	why     func(now time.Time) pipeline.Why
 	late    []json.RawMessage
 	dead    []json.RawMessage
 	readers map[chan row]bool
@@ -102,7 +102,7 @@ func (f *fake) api(w http.ResponseWriter, r *http.Request) {
 	case "plan":
 		answer(w, map[string]string{"config": "pipeline.yaml", "plan": planText})
 	case "why":
-		answer(w, f.why)
+		answer(w, f.why(time.Now()))
 	case "late":
 		answer(w, map[string]any{"rows": f.late, "total": len(f.late)})
 	case "dead":

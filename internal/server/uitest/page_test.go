@@ -41,7 +41,7 @@ func TestPageShowsThePipeline(t *testing.T) {
 	b.untilText("#why .reason", "feedback-events/3")
 	b.untilText("#partitions tr.holds", "feedback-events/3")
 	b.untilText("#ledger", "✓ adds up")
-	b.untilText("#late", "168")
+	b.untilText("#late", "2 min 48 s late")
 	b.untilText("#dead", "41 invalid json")
 	b.untilText("#state", "212 MiB of 1.0 GiB")
 	b.untilText("#state .checkpoints", "cp-002012")
@@ -103,14 +103,14 @@ func TestPercentilesMakeABand(t *testing.T) {
 	b := open(t, f.URL, desk)
 	b.untilText("#aggregate", "p50 to p99 of latency_ms, as a band")
 	b.do(`document.querySelector("#aggregate").value = "band latency_ms"; document.querySelector("#aggregate").dispatchEvent(new Event("change"))`)
-	b.until(`document.querySelectorAll(".legend li").length === 3`)
-	b.until(`document.querySelector(".legend-value").textContent.split("/").length === 3`)
+	b.until(`document.querySelectorAll(".legend button.off").length === 7`)
+	b.until(`document.querySelector("[aria-pressed=true] .legend-value").textContent.split("/").length === 3`)
 	// What fills a band is neither clear nor opaque.
 	b.until(`(() => {
 		const canvas = document.querySelector(".plot canvas");
 		const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
 		let soft = 0;
-		for (let i = 3; i < pixels.length; i += 4) if (pixels[i] > 25 && pixels[i] < 60) soft++;
+		for (let i = 3; i < pixels.length; i += 4) if (pixels[i] > 25 && pixels[i] < 130) soft++;
 		return soft > 2000;
 	})()`)
 	b.noComplaints()

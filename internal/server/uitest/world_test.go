@@ -30,7 +30,7 @@ type world struct {
 	status  func(now time.Time) pipeline.Status
 	rows    map[string][]row
 	windows map[string][]pipeline.OpenWindow
-	why     pipeline.Why
+	why     func(now time.Time) pipeline.Why
 	late    []json.RawMessage
 	dead    []json.RawMessage
 }
@@ -56,9 +56,12 @@ func raw(v any) json.RawMessage {
 
 // modelRow is the row of a window of model_minute.
 func modelRow(key modelKey, n int, end time.Time) row {
-	i := float64(len(key.Model)%7) + float64(len(key.Tenant))
+	i := 0.0
+	for _, c := range key.Model + key.Tenant {
+		i = math.Mod(i*1.37+float64(c), 11)
+	}
 	wave := math.Sin(float64(n)/7+i) + 0.4*math.Sin(float64(n)*1.7+2*i)
-	requests := math.Round(420 + 60*i + 90*wave)
+	requests := math.Round(240 + 60*i + 45*wave)
 	p50 := 300 + 40*i + 50*wave
 	id := fmt.Sprintf("%s-%s-%d", key.Model, key.Tenant, end.Unix())
 	return row{
@@ -106,7 +109,7 @@ func lively(now time.Time) world {
 			})
 		}
 	}
-	w.why = livelyWhy(now, minute)
+	w.why = livelyWhy
 	for n := range 5 {
 		w.late = append(w.late, raw(map[string]any{
 			"query": "model_minute", "source": map[string]any{"topic": "feedback-events", "partition": n % 3, "offset": 91000 + n},
@@ -121,7 +124,8 @@ func lively(now time.Time) world {
 	return w
 }
 
-func livelyWhy(now, minute time.Time) pipeline.Why {
+func livelyWhy(now time.Time) pipeline.Why {
+	minute := now.Truncate(time.Minute)
 	mark, since := now.Add(-12*time.Second), now.Add(-time.Second)
 	why := pipeline.Why{
 		Now: now, Watermark: &mark, WatermarkSince: &since, Bound: 5, Total: 4,
@@ -145,11 +149,12 @@ func livelyWhy(now, minute time.Time) pipeline.Why {
 func livelyStatus(started time.Time) func(time.Time) pipeline.Status {
 	return func(now time.Time) pipeline.Status {
 		passed := now.Sub(started).Seconds()
-		events := int64(4_180_000 + 8420*passed + 300*math.Sin(passed))
+		events := int64(4_180_000 + 8420*passed + 900*math.Sin(passed/3))
 		mark, since := now.Add(-12400*time.Millisecond), now.Add(-300*time.Millisecond)
 		trouble, reason := now.Add(-95*time.Second), "connect to 127.0.0.1:5432: connection refused"
 		checkpoint := started.Add(-4 * time.Minute)
-		ledger := func(name string, filtered int64) pipeline.Ledger {
+		ledger := func(name string, share float64) pipeline.Ledger {
+			filtered := int64(share * float64(events))
 			return pipeline.Ledger{Query: name, Read: events, Late: 412, Dead: 57, Filtered: filtered, Duplicate: 930, InWindows: events - 412 - 57 - filtered - 930, Results: 9000}
 		}
 		rows := int64(9000 + 11*passed/6)
@@ -159,7 +164,7 @@ func livelyStatus(started time.Time) func(time.Time) pipeline.Status {
 			Waited: map[string]float64{"workers": 0.02 * passed, "alignment": 0, "outbox": 0.31 * passed},
 			Queries: []pipeline.QueryStatus{
 				{
-					Name: "model_minute", Window: "tumbling 1m", Keys: []string{"model", "tenant"}, Ledger: ledger("model_minute", 1_204_118),
+					Name: "model_minute", Window: "tumbling 1m", Keys: []string{"model", "tenant"}, Ledger: ledger("model_minute", 0.28),
 					Values:    []string{"requests", "errors", "cost_usd", "p50_ms", "p95_ms", "p99_ms"},
 					Functions: []string{"count()", "count(error != null)", "sum(cost)", "p50(latency_ms)", "p95(latency_ms)", "p99(latency_ms)"},
 					Results:   map[string]int64{"on_time": rows, "late": 38}, OpenWindows: 22, LiveKeys: 11, StateBytes: 1 << 20,
@@ -170,7 +175,7 @@ func livelyStatus(started time.Time) func(time.Time) pipeline.Status {
 				},
 				{
 					Name: "user_session", Window: "session gap 30s", Keys: []string{"user"}, Values: []string{"turns", "rating"}, Functions: []string{"count()", "avg(rating)"},
-					Ledger: ledger("user_session", 2_904_118), Results: map[string]int64{"on_time": int64(4000 + passed)}, OpenWindows: 118, LiveKeys: 118, StateBytes: 340_000,
+					Ledger: ledger("user_session", 0.69), Results: map[string]int64{"on_time": int64(4000 + passed)}, OpenWindows: 118, LiveKeys: 118, StateBytes: 340_000,
 				},
 			},
 			Partitions: livelyPartitions(now, events),
@@ -213,10 +218,10 @@ func livelyPartitions(now time.Time, events int64) []pipeline.PartitionStatus {
 // quiet is a pipeline that has only just begun: nothing to see anywhere.
 func quiet(now time.Time) world {
 	return world{
-		rows: map[string][]row{}, windows: map[string][]pipeline.OpenWindow{}, why: pipeline.Why{Now: now},
-		status: func(now time.Time) pipeline.Status {
+		rows: map[string][]row{}, windows: map[string][]pipeline.OpenWindow{}, why: func(at time.Time) pipeline.Why { return pipeline.Why{Now: at} },
+		status: func(at time.Time) pipeline.Status {
 			return pipeline.Status{
-				Name: "new", Phase: pipeline.Running, Now: now, Started: now,
+				Name: "new", Phase: pipeline.Running, Now: at, Started: now,
 				Queries: []pipeline.QueryStatus{{Name: "per_minute", Window: "tumbling 1m", Values: []string{"n"}, Functions: []string{"count()"}}},
 			}
 		},
