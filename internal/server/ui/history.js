@@ -2,9 +2,10 @@
 // a page may stay open for weeks.
 import { matches, seconds } from "./format.js";
 
-export const maxKeys = 400;
-const maxPoints = 240;
+export const maxKeys = 300;
+const maxPoints = 180;
 const maxRecent = 300;
+const goneAfter = 5; // windows without a key
 
 export class History {
   constructor() {
@@ -12,7 +13,7 @@ export class History {
     this.recent = new Map(); // id → row, oldest first
     this.refused = false; // there were more keys than fit
     this.filter = "";
-    this.newest = 0;
+    this.ends = []; // the newest ends of windows, to see which keys are gone
     this.version = 0;
   }
 
@@ -35,10 +36,20 @@ export class History {
 
   remember(row) {
     this.recent.set(row.id, row);
-    if (this.recent.size > maxRecent) this.recent.delete(this.recent.keys().next().value);
+    if (this.recent.size > maxRecent) this.recent.delete(this.leastWanted());
+  }
+
+  // leastWanted is the oldest row, of those that the filter leaves out if any.
+  leastWanted() {
+    if (this.filter !== "") {
+      for (const [id, row] of this.recent) if (!matches(row.key, this.filter)) return id;
+    }
+    return this.recent.keys().next().value;
   }
 
   find(key, x) {
+    if (this.ends.length === 0 || x > this.ends.at(-1)) this.ends.push(x);
+    if (this.ends.length > goneAfter) this.ends.shift();
     const text = JSON.stringify(key);
     let series = this.series.get(text);
     if (!series) {
@@ -49,7 +60,6 @@ export class History {
       series = { text, key, points: [] };
       this.series.set(text, series);
     }
-    this.newest = Math.max(this.newest, x);
     return series;
   }
 
@@ -57,9 +67,8 @@ export class History {
   makeRoom(key) {
     const wanted = this.filter !== "" && matches(key, this.filter);
     for (const [text, { key: other, points }] of this.series) {
-      const last = points.at(-1)?.x ?? 0;
-      const gone = points.length > 1 && last < this.newest - 4 * (last - points.at(-2).x);
-      if (points.length === 0 || gone || (wanted && !matches(other, this.filter))) {
+      const gone = points.length === 0 || (this.ends.length === goneAfter && points.at(-1).x < this.ends[0]);
+      if (gone || (wanted && !matches(other, this.filter))) {
         this.series.delete(text);
         return true;
       }

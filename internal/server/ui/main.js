@@ -80,7 +80,10 @@ async function refresh() {
 const taken = {
   status: takeStatus,
   result: takeResult,
-  dropped: ({ rows }) => (store.dropped += rows),
+  dropped({ rows }) {
+    store.dropped += rows;
+    store.droppedAt = Date.now();
+  },
 };
 
 function listen() {

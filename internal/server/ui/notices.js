@@ -1,9 +1,10 @@
 // What is wrong at present, in words, with what to do.
 import { byId, el, keyed, setText } from "./dom.js";
-import { between, bytes, clock, count, duration } from "./format.js";
+import { between, bytes, clock, count } from "./format.js";
 import { missingOf } from "./ledger.js";
 
-const stalledAfter = 60;
+const stalledAfter = 60; // seconds
+const droppedFor = 60000; // milliseconds that it is told
 
 function troubles(store) {
   const found = [];
@@ -28,13 +29,13 @@ function troubles(store) {
   if (state?.checkpoint_failures > 0) say("checkpoints", `${count(state.checkpoint_failures)} checkpoints of this run could not be made.`, "The processor's log says why.");
   const still = between(s.watermark_since, s.now);
   if (s.phase === "running" && still > stalledAfter && (store.rates.of((x) => x.events, 10) ?? 0) > 0) {
-    say("stalled", `The watermark has not moved for ${duration(still)}, though events come.`, s.held_by ? `It is held by ${s.held_by}.` : "See why windows are open.");
+    say("stalled", `The watermark has not moved since ${clock(s.watermark_since)}, though events come.`, s.held_by ? `It is held by ${s.held_by}.` : "See why windows are open.");
   }
   for (const q of s.queries ?? []) {
     const missing = missingOf(q.ledger);
     if (missing !== 0) say(`ledger ${q.name}`, `The ledger of ${q.name} does not add up: ${count(missing)} events are unaccounted for.`, "This is a bug; please report it.");
   }
-  if (store.dropped > 0) say("dropped", `This page was too slow for ${count(store.dropped)} rows and does not show them.`, "The sinks have them all.");
+  if (Date.now() - store.droppedAt < droppedFor) say("dropped", `This page was too slow for ${count(store.dropped)} rows and does not show them.`, "The sinks have them all.");
   return found;
 }
 

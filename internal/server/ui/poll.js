@@ -24,7 +24,7 @@ function ask(part, path, params, take) {
 export function askOften() {
   const query = store.query;
   const questions = [ask("why", "why", { limit: 12 }, (body) => (store.why = body))];
-  if (query) {
+  if (query && store.status) {
     questions.push(
       ask("windows", ofQuery(query, "windows"), { limit: 200 }, (body) => {
         store.windows = { query, ...body };

@@ -46,7 +46,7 @@ export function queries(on, changed) {
 
   ui.filter.addEventListener("input", () => {
     state.filter = ui.filter.value.trim().toLowerCase();
-    on.filter(state.filter);
+    on.filter(ui.filter.value.trim());
     changed();
   });
   ui.choice.addEventListener("change", () => {
@@ -99,6 +99,7 @@ export function queries(on, changed) {
     setShown(ui.none, !q);
     setText(ui.none, s.status ? "This pipeline has no queries." : "Waiting for the pipeline's state …");
     if (!q) return;
+    ui.panel.setAttribute("aria-label", q.name);
     top.show(all.map((x) => x.name), q.name);
     reshape(q);
     const history = historyOf(q.name);

@@ -5,8 +5,9 @@ import { Rates } from "./rates.js";
 export const store = {
   status: null,
   rates: new Rates(),
-  connection: { state: "connecting", since: Date.now(), retry: 0 },
+  connection: { state: "connecting", since: Date.now() },
   dropped: 0, // rows that the stream left out because this page was too slow
+  droppedAt: 0,
   histories: new Map(), // query → History
   query: "", // the chosen one
   windows: null, // {query, windows, total}

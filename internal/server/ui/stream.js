@@ -6,7 +6,7 @@ import { address } from "./api.js";
 const firstWait = 500;
 const longestWait = 15000;
 
-// openStream calls on.open, on.lost(seconds) and on.event(type, data).
+// openStream calls on.open, on.lost and on.event(type, data).
 export function openStream(on) {
   let wait = firstWait;
   const connect = () => {
@@ -23,7 +23,7 @@ export function openStream(on) {
       source.close();
       const pause = wait * (0.75 + Math.random() / 2);
       wait = Math.min(2 * wait, longestWait);
-      on.lost(pause / 1000);
+      on.lost();
       setTimeout(connect, pause);
     });
   };

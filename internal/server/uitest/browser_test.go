@@ -133,10 +133,10 @@ func (b *tab) do(statements string) {
 	b.run(chromedp.Evaluate[chromedp.Void](statements))
 }
 
-// eval runs an expression and takes what it gives.
+// eval runs an expression and takes what it gives, or promises.
 func eval[T any](b *tab, expression string) T {
 	b.t.Helper()
-	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
+	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 	if err != nil {
 		b.t.Fatalf("%s: %v", expression, err)
 	}

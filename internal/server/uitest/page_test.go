@@ -237,7 +237,7 @@ func TestManyKeysAreBounded(t *testing.T) {
 	}
 	f := newFake(t, w)
 	b := open(t, f.URL, desk)
-	b.untilText("#queries", "This page keeps 400 keys")
+	b.untilText("#queries", "This page keeps 300 keys")
 	b.run(chromedp.SendKeys(chromedp.CSS("#filter"), "model-899"))
 	b.untilText(".legend", "model-899")
 	b.noComplaints()
@@ -281,5 +281,49 @@ func TestPictures(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(folder, c.name+".png"), picture, 0o600); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestHistoryIsBounded holds what the page remembers of a query against days
+// of rows.
+func TestHistoryIsBounded(t *testing.T) {
+	f := newFake(t, quiet(time.Now()))
+	b := open(t, f.URL, desk)
+	got := eval[struct {
+		Keys, Points, Recent   int
+		Last, Corrected, Stale string
+		Withdrawn              int
+	}](b, `import("/ui/history.js").then(({ History }) => {
+		const row = (key, n, firing, values) => ({
+			id: key + n + "-" + firing, window_id: key + n, key: { key }, firing, values,
+			window_end: new Date(1e12 + n * 60000).toISOString(),
+		});
+		const steady = new History();
+		for (let n = 0; n < 2000; n++) steady.add(row("a", n, 0, { v: n }));
+		steady.add(row("a", 1999, 1, { v: -1 }));
+		steady.add(row("a", 1999, 0, { v: 1999 })); // comes again, after its correction
+		const corrected = String(steady.series.values().next().value.points.at(-1).values.v);
+		steady.add(row("a", 1999, 2, null));
+		const points = steady.series.values().next().value.points;
+		const churning = new History();
+		for (let n = 0; n < 2000; n++) churning.add(row("key " + n, n, 0, { v: n }));
+		const crowded = new History();
+		for (let n = 0; n < 2000; n++) crowded.add(row("key " + n, 1, 0, { v: n }));
+		crowded.filter = "key 1999";
+		crowded.load([row("key 1999", 2, 0, { v: 1 })]);
+		return {
+			Keys: churning.series.size, Points: points.length, Recent: steady.recent.size,
+			Last: [...churning.series.keys()].at(-1), Corrected: corrected, Withdrawn: points.at(-1).values.v,
+			Stale: [...crowded.series.keys()].at(-1),
+		};
+	})`)
+	if got.Keys != 300 || got.Recent != 300 || got.Points > 180 {
+		t.Errorf("the page remembers %d keys, %d points of one and %d rows", got.Keys, got.Points, got.Recent)
+	}
+	if got.Last != `{"key":"key 1999"}` || got.Stale != `{"key":"key 1999"}` {
+		t.Errorf("keys that are gone make no room: the last are %s and %s", got.Last, got.Stale)
+	}
+	if got.Corrected != "-1" || got.Withdrawn != 1998 {
+		t.Errorf("after a correction the value is %s, after it is withdrawn the last one %d", got.Corrected, got.Withdrawn)
 	}
 }
