@@ -14,6 +14,7 @@ programs=(
 	"java default-jre-headless"
 	"mvn maven"
 	"prometheus prometheus"
+	"chromium chromium"
 )
 kafka_version=4.3.1
 kafka="${XDG_CACHE_HOME:-$HOME/.cache}/processor/kafka-$kafka_version"

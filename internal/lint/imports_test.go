@@ -95,8 +95,10 @@ var mayImport = map[string][]string{
 		"source", "sink", "state", "state/memory", "state/pebble", "state/statetest", "pipeline", "config",
 		"internal/epoch", "internal/fs", "internal/fs/fstest", "internal/refmodel",
 	}),
-	"internal/lint":       {},
-	"internal/servertest": {},
+	"internal/lint": {},
+	// Tests alone: the live page in a browser.
+	"internal/server/uitest": {},
+	"internal/servertest":    {},
 
 	// The binary and its tests.
 	"cmd/processor": slices.Concat(pure, []string{
@@ -132,6 +134,8 @@ var mayImportInTests = map[string][]string{
 	"otlp":             {"sink/sinktest"},
 	"internal/metrics": {"prometheus", "prometheus/promtest"},
 
+	// The made-up data are of the API's types.
+	"internal/server/uitest": {"pipeline"},
 	// Its benchmarks run on the benchmark's events.
 	"internal/engine": {"internal/gen"},
 
