@@ -46,7 +46,6 @@ var mayImport = map[string][]string{
 	"prometheus/promtest": {"internal/servertest"},
 
 	"prometheus":          {"event", "result", "sink"},
-	"prometheus/promtest": {"internal/servertest"},
 	"otlp":                {"event", "result", "secret", "sink"},
 
 	"state":                 {},
