@@ -176,8 +176,11 @@ func sinkStatus(l delivery.Status) SinkStatus {
 }
 
 // sinkKind is the kind of a sink as in the config: *kafka.Sink is kafka,
-// *sink.File is file.
+// *sink.File is file, and what writes to a stream is stdout.
 func sinkKind(s sink.Sink) string {
+	if _, ok := s.(*sink.Writer); ok {
+		return "stdout"
+	}
 	room, name, _ := strings.Cut(strings.TrimPrefix(fmt.Sprintf("%T", s), "*"), ".")
 	if room == "sink" {
 		return strings.ToLower(name)

@@ -45,8 +45,8 @@ var mayImport = map[string][]string{
 	"postgres/pgtest":     {"internal/servertest"},
 	"prometheus/promtest": {"internal/servertest"},
 
-	"prometheus":          {"event", "result", "sink"},
-	"otlp":                {"event", "result", "secret", "sink"},
+	"prometheus": {"event", "result", "sink"},
+	"otlp":       {"event", "result", "secret", "sink"},
 
 	"state":                 {},
 	"state/memory":          {"state"},

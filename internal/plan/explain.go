@@ -98,7 +98,9 @@ func (q *Query) explainKey() string {
 }
 
 // Window is the query's window in words: "tumbling 1m0s".
-func (q *Query) Window() string { return strings.TrimSuffix(explainWindow(q.Def.Window), ", offset 0s") }
+func (q *Query) Window() string {
+	return strings.TrimSuffix(explainWindow(q.Def.Window), ", offset 0s")
+}
 
 func explainWindow(w window.Spec) string {
 	switch w.Kind {
