@@ -1,9 +1,13 @@
 package deploy
 
 import (
+	"bufio"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,9 +17,8 @@ import (
 	"github.com/llm-optimizer/processor/prometheus/promtest"
 )
 
-// target starts what is scraped and returns its address, and whether it has
-// every metric there is, so that every query has an answer.
-func target(t *testing.T) (address string, complete bool) {
+// written serves a text with every metric there is.
+func written(t *testing.T) (address string) {
 	t.Helper()
 	text, err := os.ReadFile("testdata/metrics.txt")
 	if err != nil {
@@ -30,21 +33,83 @@ func target(t *testing.T) (address string, complete bool) {
 		_, _ = w.Write(text)
 	}))
 	t.Cleanup(s.Close)
-	return strings.TrimPrefix(s.URL, "http://"), true
+	return strings.TrimPrefix(s.URL, "http://")
+}
+
+// config is a pipeline that has most of the metrics.
+const config = `name: watched
+source: {generate: {events_per_second: 2000}}
+event: {time: {field: timestamp, format: rfc3339}}
+watermark: {max_out_of_orderness: 2s}
+queries:
+  - name: models
+    key: [model]
+    window: {tumbling: 1s}
+    aggregate: {requests: count(), p95_ms: p95(latency_ms)}
+sinks:
+  - file: {path: results.jsonl}
+  - prometheus: {}
+state: {backend: pebble, path: state}
+server: {listen: "127.0.0.1:0"}
+`
+
+// processor builds and starts the program, and returns where it listens.
+func processor(t *testing.T) (address string) {
+	t.Helper()
+	dir := t.TempDir()
+	program := filepath.Join(dir, "processor")
+	if out, err := exec.Command("go", "build", "-o", program, "../cmd/processor").CombinedOutput(); err != nil {
+		t.Fatalf("building the program: %v\n%s", err, out)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run := exec.Command(program, "--config", "config.yaml")
+	run.Dir = dir
+	log, err := run.StderrPipe()
+	if err == nil {
+		err = run.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = run.Process.Signal(os.Interrupt)
+		_, _ = io.Copy(io.Discard, log)
+		if err := run.Wait(); err != nil {
+			t.Errorf("the program ended with %v", err)
+		}
+	})
+	lines := bufio.NewScanner(log)
+	for lines.Scan() {
+		if _, url, ok := strings.Cut(lines.Text(), "url=http://"); ok {
+			address, _, _ = strings.Cut(url, " ")
+			return address
+		}
+	}
+	t.Fatal("the program does not say where it listens")
+	return ""
 }
 
 // sometimes are metrics that not every pipeline has, so that a query for them
 // may have an empty answer.
 var sometimes = regexp.MustCompile(`^processor_(consumer_lag|dead_letters|query_overflow|checkpoint|recovery|outbox|state_store|epoch|memory_limit|sink|result_latency|end_to_end)`)
 
-// TestRealPrometheus lets a real server scrape a processor, load the rules, and
-// answer every query of the dashboard.
-func TestRealPrometheus(t *testing.T) {
+// TestRealPrometheus lets a real server scrape what has every metric, load the
+// rules, and answer every query of the dashboard.
+func TestRealPrometheus(t *testing.T) { scraped(t, written(t), true) }
+
+// TestRealPrometheusOnARealProcessor does so with the program itself.
+func TestRealPrometheusOnARealProcessor(t *testing.T) { scraped(t, processor(t), false) }
+
+// scraped has a real server scrape an address; complete says that every query
+// has an answer there.
+func scraped(t *testing.T, address string, complete bool) {
+	t.Helper()
 	text, err := os.ReadFile(alertsFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	address, complete := target(t)
 	s := promtest.Run(t, `
 global: {scrape_interval: 200ms, evaluation_interval: 200ms}
 rule_files: [alerts.yml]

@@ -93,7 +93,7 @@ func process() row {
 		{
 			title: "Longest pause", unit: units.Seconds, width: 8,
 			what:  "The longest of the last pauses for garbage collection. It adds to the latency.",
-			lines: []line{{`go_gc_duration_seconds{@,quantile="1"}`, "{{instance}}"}},
+			lines: []line{{`go_gc_duration_seconds{@,quantile=~"1|1[.]0"}`, "{{instance}}"}},
 		},
 		{
 			title: "Open files", unit: units.Short, width: 8,
