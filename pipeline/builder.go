@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/llm-optimizer/processor/aggregate"
 	"github.com/llm-optimizer/processor/event"
 	"github.com/llm-optimizer/processor/operator"
@@ -157,6 +159,19 @@ func (b *Builder) ShutdownTimeout(d time.Duration) *Builder {
 // Logger gets the log. The default, nil, is slog.Default().
 func (b *Builder) Logger(l *slog.Logger) *Builder {
 	b.spec.Logger = l
+	return b
+}
+
+// Observe has o told what the pipeline does. The default is nobody.
+func (b *Builder) Observe(o Observer) *Builder {
+	b.spec.Observer = o
+	return b
+}
+
+// Trace has t make spans of recovery, epochs, checkpoints and deliveries, and of
+// the given share of batches (0 to 1). The default is none.
+func (b *Builder) Trace(t trace.Tracer, batches float64) *Builder {
+	b.spec.Tracer, b.spec.TraceBatches = t, batches
 	return b
 }
 
