@@ -179,7 +179,10 @@ func TestDeathAtEveryStep(t *testing.T) {
 	begun := d.middle.fork(t, d.root)
 	d.die(t, begun, "epoch/after", max(3, fresh["epoch/after"]/2))
 	recovering := d.reach(t, begun)
-	need(t, recovering, slices.DeleteFunc(slices.Clone(freshPoints), func(p string) bool { return slices.Contains(onlyFresh, p) }))
+	need(t, recovering, slices.DeleteFunc(slices.Clone(freshPoints), func(p string) bool {
+		// What is left of the run may be too short for a second checkpoint.
+		return slices.Contains(onlyFresh, p) || strings.HasPrefix(p, "drop/")
+	}))
 	t.Run("then to the end", func(t *testing.T) {
 		for _, point := range slices.Sorted(maps.Keys(fresh)) {
 			for _, k := range someOf(fresh[point]) {

@@ -91,9 +91,11 @@ func TestDamageIsRestored(t *testing.T) {
 		var late rows
 		k.must(events(1, 11, 21, 31, 41), restoring, named("out", &out), named("slow", &late))
 		k.logged("went back to a checkpoint", "checkpoint=new", "damaged=aside-1", fmt.Sprintf("epoch=%d", was))
-		for name, got := range map[string][]string{"out": out.all(), "slow": late.all()} {
-			checkSet(t, kind+": rows of "+name, onceEach(got, counted(1, 0)), counted(1, 0, 10, 20, 30, 40)...)
-		}
+		// What the checkpoint knows that out holds does not come again; slow has
+		// had none.
+		want := counted(1, 0, 10, 20, 30, 40)
+		checkSet(t, kind+": rows of out", onceEach(out.all(), counted(1, 0, 10)), slices.Clone(want)...)
+		checkSet(t, kind+": rows of slow", onceEach(late.all(), nil), want...)
 	}
 }
 
