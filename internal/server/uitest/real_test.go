@@ -30,7 +30,7 @@ func TestTheRealThing(t *testing.T) {
 	quiet := slog.New(slog.DiscardHandler)
 	recent, samples := server.NewRecent(), server.NewSamples()
 	p, err := pipeline.New("real-thing").From(&source.Generate{EventsPerSecond: 2000}).EventTime("timestamp", event.RFC3339).
-		OutOfOrderness(2 * time.Second).Logger(quiet).Observe(pipeline.Observer{Results: recent.Results, Late: samples.Late, Dead: samples.Dead}).
+		OutOfOrderness(2*time.Second).Logger(quiet).Observe(pipeline.Observer{Results: recent.Results, Late: samples.Late, Dead: samples.Dead}).
 		Query("models").Filter(`type == "performance_metrics"`).KeyBy("model").Window(window.Tumbling(time.Second)).
 		Aggregate(aggregate.Count().As("requests"), aggregate.Percentile("latency_ms", 50).As("p50_ms"), aggregate.Percentile("latency_ms", 95).As("p95_ms")).
 		To(nowhere{}).Build()
