@@ -15,7 +15,7 @@ BENCH    ?=
 
 .PHONY: help
 help: ## list the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/processor
@@ -57,6 +57,10 @@ bench-state: build ## what durable state costs: epochs, recovery, checkpoints
 .PHONY: bench-kafka
 bench-kafka: build ## Kafka to Kafka, exactly once: events a second, latency
 	$(GO) run ./bench -binary $(BIN) -kafka $(BENCH)
+
+.PHONY: bench-watched
+bench-watched: build ## what being watched costs: W1 with and without metrics
+	$(GO) run ./bench -binary $(BIN) -watched $(BENCH)
 
 .PHONY: lint
 lint: ## golangci-lint, pinned in tools/go.mod

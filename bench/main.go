@@ -34,6 +34,7 @@ type options struct {
 	rate    int
 	state   bool
 	kafka   bool
+	watched bool
 	fill    string
 }
 
@@ -72,6 +73,7 @@ func parseFlags(args []string) (options, error) {
 	fs.IntVar(&o.rate, "latency-rate", 50_000, "events a second of the latency run")
 	fs.BoolVar(&o.state, "state", false, "measure what durable state costs, instead of everything else")
 	fs.BoolVar(&o.kafka, "kafka", false, "measure reading from Kafka and writing to it, instead of everything else")
+	fs.BoolVar(&o.watched, "watched", false, "measure what metrics and scrapes cost, instead of everything else")
 	fs.StringVar(&o.fill, "fill", "", "fill the topic of -kafka on the broker with this address, and do nothing else")
 	if err := fs.Parse(args); err != nil {
 		return o, err
@@ -100,6 +102,9 @@ func run(ctx context.Context, o options) error {
 	}
 	if o.kafka {
 		return measureKafka(ctx, o)
+	}
+	if o.watched {
+		return measureWatched(ctx, o)
 	}
 	jobs := selected(workloads(o), o.only)
 	for _, j := range jobs {
