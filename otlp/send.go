@@ -68,21 +68,21 @@ func (s *Sink) send(ctx context.Context, body []byte) error {
 	for n := 0; ; n++ {
 		failed := s.post(ctx, body, encoding)
 		if failed == nil {
-			s.trouble.set(nil)
+			s.trouble.Note(nil)
 			return nil
 		}
 		if ctx.Err() != nil {
 			return s.ended(ctx, last)
 		}
 		last = failed.err
-		s.trouble.set(last)
+		s.trouble.Note(last)
 		if !failed.again {
 			return fmt.Errorf("send to %s: %w", s.title(), last)
 		}
 		if !sleep(ctx, max(wait(n), min(failed.after, longestWait))) {
 			return s.ended(ctx, last)
 		}
-		s.retries.Add(1)
+		s.trouble.Retry()
 	}
 }
 

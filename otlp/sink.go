@@ -49,8 +49,7 @@ type Sink struct {
 	// Log takes what is no error of the pipeline; nil drops it.
 	Log *slog.Logger
 
-	trouble  trouble
-	retries  atomic.Int64
+	trouble  sink.Troubles
 	rejected atomic.Int64
 
 	url    string
@@ -155,10 +154,10 @@ func (s *Sink) Close(context.Context) error {
 
 // Trouble returns what went wrong last and since when the server has not taken
 // rows, or nil while all is well.
-func (s *Sink) Trouble() (since time.Time, err error) { return s.trouble.get() }
+func (s *Sink) Trouble() (since time.Time, err error) { return s.trouble.Trouble() }
 
 // Retries is how many requests were sent again.
-func (s *Sink) Retries() int64 { return s.retries.Load() }
+func (s *Sink) Retries() int64 { return s.trouble.Retries() }
 
 // Rejected is how many points servers have refused of requests that they took.
 func (s *Sink) Rejected() int64 { return s.rejected.Load() }

@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/llm-optimizer/processor/secret"
+	"github.com/llm-optimizer/processor/sink"
 )
 
 // link is the one connection of a sink. It is made anew after every error: what
@@ -20,7 +20,7 @@ type link struct {
 	// name is the sink, the server and the database, for messages.
 	name    string
 	conn    *pgx.Conn
-	trouble *trouble
+	trouble *sink.Troubles
 }
 
 // The waits between tries: doubled each time, each drawn between half and whole.
@@ -41,7 +41,7 @@ func (l *link) do(ctx context.Context, what string, f func(session) error) error
 	for wait := firstWait; ; wait = min(2*wait, lastWait) {
 		err := l.try(ctx, f)
 		if err == nil {
-			l.trouble.set(nil)
+			l.trouble.Note(nil)
 			return nil
 		}
 		l.drop(ctx)
@@ -52,11 +52,11 @@ func (l *link) do(ctx context.Context, what string, f func(session) error) error
 		if !transient(err) {
 			return fmt.Errorf("%s: %w", what, last)
 		}
-		l.trouble.set(last)
+		l.trouble.Note(last)
 		if !sleep(ctx, wait/2+rand.N(wait/2+1)) {
 			return ended(ctx, what, last)
 		}
-		l.trouble.retry()
+		l.trouble.Retry()
 	}
 }
 
@@ -108,46 +108,6 @@ func (l *link) drop(ctx context.Context) {
 	defer cancel()
 	_ = l.conn.Close(ctx) // it is given up either way
 	l.conn = nil
-}
-
-// trouble is what is wrong and since when, for others to see.
-type trouble struct {
-	mu      sync.Mutex
-	since   time.Time
-	err     error
-	retries int64
-}
-
-func (t *trouble) set(err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if err == nil {
-		t.since, t.err = time.Time{}, nil
-		return
-	}
-	if t.err == nil {
-		t.since = time.Now()
-	}
-	t.err = err
-}
-
-func (t *trouble) get() (time.Time, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.since, t.err
-}
-
-// retry counts an attempt beyond the first.
-func (t *trouble) retry() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.retries++
-}
-
-func (t *trouble) tried() int64 {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.retries
 }
 
 // session is a connection for one attempt. Each statement has statementPatience.

@@ -65,7 +65,7 @@ type Sink struct {
 	// application_name on the server.
 	Pipeline, Name string
 
-	trouble trouble
+	trouble sink.Troubles
 	queries []*result.Query
 	tables  *tables
 	link    *link
@@ -133,11 +133,11 @@ func (s *Sink) Join(rows sink.Rows, other sink.Sink) bool {
 // Trouble returns what the server said last and since when it has not taken
 // rows, or nil while all is well.
 func (s *Sink) Trouble() (since time.Time, err error) {
-	return s.trouble.get()
+	return s.trouble.Trouble()
 }
 
 // Retries is how often something had to be tried once more.
-func (s *Sink) Retries() int64 { return s.trouble.tried() }
+func (s *Sink) Retries() int64 { return s.trouble.Retries() }
 
 // Open connects and compares the tables with what the rows need. It changes
 // nothing in the database.

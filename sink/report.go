@@ -1,6 +1,9 @@
 package sink
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // Reporter is a sink that can say how it gets on with the other side. Any
 // goroutine may call its methods, at any time.
@@ -12,4 +15,49 @@ type Reporter interface {
 	// was made: attempts beyond the first, of connections, requests and
 	// transactions alike. It never goes back.
 	Retries() int64
+}
+
+// Troubles keeps what a Reporter says: embed one, or keep it in a field. The
+// zero Troubles knows of none. Its methods may be called by any goroutine.
+type Troubles struct {
+	mu      sync.Mutex
+	since   time.Time
+	err     error
+	retries int64
+}
+
+// Note notes an error, or with nil that all is well. A trouble goes on, with its
+// newest error, until all is well.
+func (t *Troubles) Note(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err == nil {
+		t.since, t.err = time.Time{}, nil
+		return
+	}
+	if t.err == nil {
+		t.since = time.Now()
+	}
+	t.err = err
+}
+
+// Retry counts an attempt beyond the first.
+func (t *Troubles) Retry() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.retries++
+}
+
+// Trouble is Reporter.Trouble.
+func (t *Troubles) Trouble() (since time.Time, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.since, t.err
+}
+
+// Retries is Reporter.Retries.
+func (t *Troubles) Retries() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.retries
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/llm-optimizer/processor/internal/epoch"
+	"github.com/llm-optimizer/processor/internal/top"
 	"github.com/llm-optimizer/processor/pipeline"
 	"github.com/llm-optimizer/processor/state"
 	"github.com/llm-optimizer/processor/state/pebble"
@@ -143,7 +144,7 @@ func (v stateVerifyCommand) Run(c *command) error {
 	if err := damage(c.stdout, nameOf(s, v.Checkpoint), r); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(c.stdout, "%s is whole: epoch %d, %s keys, %s\n", nameOf(s, v.Checkpoint), r.Epoch, count(r.Keys), bytesOf(r.Bytes))
+	_, err = fmt.Fprintf(c.stdout, "%s is whole: epoch %d, %s keys, %s\n", nameOf(s, v.Checkpoint), r.Epoch, count(r.Keys), top.Bytes(r.Bytes))
 	return err
 }
 

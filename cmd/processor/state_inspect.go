@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/llm-optimizer/processor/internal/epoch"
+	"github.com/llm-optimizer/processor/internal/top"
 )
 
 type stateInspectCommand struct {
@@ -49,7 +50,7 @@ func writeReport(w io.Writer, name string, r *epoch.Report, now time.Time) error
 	line("incarnation", "%s, since %s", r.Incarnation[:min(8, len(r.Incarnation))], dateTime(r.Created))
 	line("epoch", "%d, %s ago (%s)", r.Epoch, age(now.Sub(r.Time)), dateTime(r.Time))
 	line("watermark", "%s", moment(r.Watermark))
-	line("in all", "%s, %s", plural(int(r.Keys), "key", "keys"), bytesOf(r.Bytes))
+	line("in all", "%s, %s", plural(int(r.Keys), "key", "keys"), top.Bytes(r.Bytes))
 	for _, t := range []table{windowTable(r), ledgerTable(r), partitionTable(r), sinkTable(r)} {
 		if len(t) == 1 {
 			continue
@@ -73,7 +74,7 @@ func windowTable(r *epoch.Report) table {
 		if name == "" {
 			name = "(unknown)"
 		}
-		t = append(t, []string{name, openOf(&q), count(q.Keys), bytesOf(q.Bytes), moment(q.Oldest), moment(q.Newest), moment(q.Since), q.Hash[:min(8, len(q.Hash))]})
+		t = append(t, []string{name, openOf(&q), count(q.Keys), top.Bytes(q.Bytes), moment(q.Oldest), moment(q.Newest), moment(q.Since), q.Hash[:min(8, len(q.Hash))]})
 	}
 	return t
 }
@@ -136,7 +137,7 @@ func sinkTable(r *epoch.Report) table {
 		if s.Marks {
 			marks = "yes"
 		}
-		t = append(t, []string{s.Name, strconv.FormatUint(s.Epoch, 10), count(s.Rows), bytesOf(s.Bytes), marks})
+		t = append(t, []string{s.Name, strconv.FormatUint(s.Epoch, 10), count(s.Rows), top.Bytes(s.Bytes), marks})
 	}
 	return t
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/llm-optimizer/processor/internal/top"
 	"github.com/llm-optimizer/processor/state"
 	"github.com/llm-optimizer/processor/state/pebble"
 )
@@ -47,7 +48,7 @@ func lsRow(ctx context.Context, s state.Store, checkpoint string, now time.Time)
 		row[0] = "(the state itself)"
 	}
 	if n, ok := sizeOf(s, checkpoint); ok {
-		row[4] = bytesOf(n)
+		row[4] = top.Bytes(n)
 	}
 	last, err := lastEpoch(ctx, s, checkpoint)
 	switch {

@@ -36,19 +36,6 @@ func (t table) write(w io.Writer) error {
 	return nil
 }
 
-// bytesOf writes a number of bytes for people.
-func bytesOf(n int64) string {
-	units := []string{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
-	f, unit := float64(n), "B"
-	for ; f >= 1000 && len(units) > 0; units = units[1:] {
-		f, unit = f/1024, units[0]
-	}
-	if unit == "B" || f >= 100 {
-		return fmt.Sprintf("%.0f %s", f, unit)
-	}
-	return fmt.Sprintf("%.1f %s", f, unit)
-}
-
 // dateTime writes a time to the second.
 func dateTime(t time.Time) string { return t.UTC().Format(time.DateTime) }
 

@@ -124,7 +124,7 @@ func (c *Client) get(ctx context.Context, path string, v any) error {
 	case err != nil:
 		return plain(err)
 	case len(body) > maxAnswer:
-		return fmt.Errorf("the answer is longer than %s", bytesOf(maxAnswer))
+		return fmt.Errorf("the answer is longer than %s", Bytes(maxAnswer))
 	case response.StatusCode != http.StatusOK:
 		return refusal(response.Status, body)
 	}

@@ -55,8 +55,8 @@ func rate(perSecond float64) string {
 	}
 }
 
-// bytesOf writes a number of bytes.
-func bytesOf(n int64) string {
+// Bytes writes a number of bytes for people: 1.5 MiB.
+func Bytes(n int64) string {
 	units := []string{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
 	f, unit := float64(n), "B"
 	for ; f >= 1000 && len(units) > 0; units = units[1:] {

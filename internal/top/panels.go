@@ -60,7 +60,7 @@ func (m *Model) queriesBlock(width int) block {
 			{short(q.Ledger.Filtered), usual},
 			{short(q.OpenWindows), usual},
 			{short(q.LiveKeys), usual},
-			{bytesOf(q.StateBytes), usual},
+			{Bytes(q.StateBytes), usual},
 			{m.Look.clean(q.Window), faint},
 		})
 	}
@@ -158,18 +158,18 @@ func (m *Model) stateLines(width int) []string {
 	if st == nil {
 		return []string{m.Look.paint(faint, "  state in memory: nothing outlives the process")}
 	}
-	outbox := bytesOf(st.OutboxBytes)
+	outbox := Bytes(st.OutboxBytes)
 	t := usual
 	if st.OutboxLimit > 0 {
 		full := float64(st.OutboxBytes) / float64(st.OutboxLimit)
-		outbox += fmt.Sprintf(" of %s (%.0f%%)", bytesOf(st.OutboxLimit), 100*full)
+		outbox += fmt.Sprintf(" of %s (%.0f%%)", Bytes(st.OutboxLimit), 100*full)
 		if full >= 0.8 {
 			t = bad
 		}
 	}
 	store := ""
 	if st.StoreBytes >= 0 {
-		store = "  store " + bytesOf(st.StoreBytes)
+		store = "  store " + Bytes(st.StoreBytes)
 	}
 	made, failed := "none in this run", ""
 	if st.CheckpointTime != nil {
@@ -179,7 +179,7 @@ func (m *Model) stateLines(width int) []string {
 		failed = ", " + count(st.CheckpointFailures) + " failed"
 	}
 	epoch := fmt.Sprintf("epoch %d  %s ago  took %s, stalled %s  %s changes, %s", st.Epoch, ago(st.EpochTime, now),
-		seconds(st.EpochSeconds), seconds(st.StallSeconds), short(st.EpochChanges), bytesOf(st.EpochBytes))
+		seconds(st.EpochSeconds), seconds(st.StallSeconds), short(st.EpochChanges), Bytes(st.EpochBytes))
 	lines := []cell{
 		{epoch, usual},
 		{"outbox " + outbox, t},

@@ -145,7 +145,7 @@ func TestFormats(t *testing.T) {
 		{short(0), "0"}, {short(99_999), "99,999"}, {short(100_000), "100k"}, {short(999_499), "999k"}, {short(999_600), "1.00M"},
 		{short(12_345_678), "12.3M"}, {short(1 << 62), "4.61E"}, {short(-5), "-5"}, {count(-1234567), "-1,234,567"},
 		{rate(0), "0"}, {rate(0.04), "0.0"}, {rate(3.14), "3.1"}, {rate(12_345.6), "12,346"},
-		{bytesOf(-1), "-1 B"}, {bytesOf(1 << 30), "1.0 GiB"},
+		{Bytes(-1), "-1 B"}, {Bytes(1 << 30), "1.0 GiB"},
 		{span(0), "0ms"}, {span(250 * time.Millisecond), "250ms"}, {span(9999 * time.Millisecond), "9.9s"}, {span(59 * time.Second), "59s"},
 		{span(725 * time.Second), "12m05s"}, {span(26 * time.Hour), "26h00m"}, {span(100 * time.Hour), "4d"}, {span(-time.Minute), "-1m00s"},
 		{seconds(1e300), "-"}, {seconds(0.5), "500ms"},
