@@ -81,6 +81,9 @@ const (
 	// do: were it fewer, every epoch would take longer than the one before.
 	sliceCells = 256
 	sliceShare = 2
+	// sliceTime is for how long they are encoded at once, about, however many
+	// they are: flushes wait for that.
+	sliceTime = 2 * time.Millisecond
 	// leastGap is how far apart epochs are at least, and gapShare how many
 	// times as long as an epoch takes: windows that fire all the time must not
 	// make durability the only thing that is done.
@@ -271,7 +274,7 @@ func (r *Runner) nextFlush(hard context.Context, i int, in <-chan *exchange.Flus
 	s := r.shards[i]
 	if s.saving && hard.Err() == nil {
 		began := time.Now()
-		s.saving = s.save(s.keep.slice())
+		s.saving = s.saveSlice(began)
 		s.stall = max(s.stall, time.Since(began))
 		if !s.saving {
 			r.shares <- share{shard: i, counts: s.cutCounts, rows: s.cutRows, stall: s.stall}
@@ -293,6 +296,20 @@ func (r *Runner) nextFlush(hard context.Context, i int, in <-chan *exchange.Flus
 	}
 	f, ok = <-in
 	return f, ok
+}
+
+// saveSlice encodes a slice of the cells that the epoch lacks, and reports
+// whether there are more.
+func (s *shard) saveSlice(began time.Time) (more bool) {
+	for n := s.keep.slice(); n > 0; n -= sliceCells {
+		if !s.save(min(n, sliceCells)) {
+			return false
+		}
+		if time.Since(began) >= sliceTime {
+			break
+		}
+	}
+	return true
 }
 
 // barrier ends an epoch: what has changed becomes pending, and the rows so far
