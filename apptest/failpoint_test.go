@@ -107,8 +107,7 @@ func (d *deaths) reachAll(t *testing.T, from *site, points []string) (counts map
 	t.Helper()
 	const tries = 30
 	for range tries {
-		counts = d.reach(t, from)
-		if !slices.ContainsFunc(points, func(p string) bool { return counts[p] == 0 }) {
+		if counts = d.reach(t, from); comesTo(counts, points) {
 			break
 		}
 	}
