@@ -62,20 +62,24 @@ func TestEveryFailpointIsSwept(t *testing.T) {
 	}
 }
 
-// begun is a site whose process was killed at a point in the midst of its run,
-// so that the next one comes to the points in next.
-func (d *deaths) begun(t *testing.T, point string, next ...string) *site {
+// begun is a site whose process was killed at a point in the midst of its run.
+// Which epoch has rows, and of which sink, depends on how fast the machine is: of
+// the times that the run comes to the point the first one counts that leaves rows
+// behind and what is useful.
+func (d *deaths) begun(t *testing.T, point string, useful func(*site) bool) *site {
 	t.Helper()
-	times := d.reach(t, d.middle)[point]
-	for k := max(times/2, 1); k <= times; k++ {
-		s := d.middle.fork(t, d.root)
-		d.die(t, s, point, k)
-		// Which epoch has rows, and of which sink, depends on how fast the machine is.
-		if s.size("results.jsonl") > 0 && (next == nil || comesTo(d.reach(t, s), next)) {
-			return s
+	const tries = 10
+	for range tries {
+		times := d.reach(t, d.middle)[point]
+		for k := max(times/2, 1); k <= times; k++ {
+			s := d.middle.fork(t, d.root)
+			d.prepare(t, s, point, k)
+			if s.size("results.jsonl") > 0 && useful(s) {
+				return s
+			}
 		}
 	}
-	t.Fatalf("at none of %d times of %s there are rows and what is to come: this proves nothing", times, point)
+	t.Fatalf("in none of %d runs killed at %s there are rows and what is to come: this proves nothing", tries, point)
 	return nil
 }
 
@@ -159,7 +163,7 @@ func TestDeathInTheMove(t *testing.T) {
 	t.Cleanup(func() { d.score(t) })
 	first := []string{"recover/begun", "recover/marked", "recover/resumed", "recover/started"}
 
-	begun := d.begun(t, "sink/before-commit", cutPoints...)
+	begun := d.begun(t, "sink/before-commit", func(s *site) bool { return comesTo(d.reach(t, s), cutPoints) })
 	d.sweep(t, begun, way{name: "cut", points: slices.Concat(cutPoints, first), twice: cutPoints})
 
 	old, anew := begun.fork(t, d.root), slices.Concat(asidePoints, onlyFresh, cutPoints)
@@ -177,19 +181,25 @@ func TestDeathInTheMove(t *testing.T) {
 	d.sweep(t, spoilt, way{name: "damage", points: slices.Concat(back, cutPoints), twice: []string{"restore/moved-aside", "restore/next", "file/before-cut"}})
 }
 
-// saved is a site with one checkpoint and rows of later epochs.
-func (d *deaths) saved(t *testing.T) *site {
+// saved is a site with one checkpoint and rows of later epochs, which a restore
+// has to cut.
+func (d *deaths) saved(t *testing.T) (saved *site) {
 	t.Helper()
-	s := d.begun(t, "sink/after-commit")
-	for _, c := range s.glob(t, "state/checkpoints/*") {
-		if err := os.RemoveAll(c); err != nil {
-			t.Fatal(err)
+	d.begun(t, "sink/after-commit", func(s *site) bool {
+		for _, c := range s.glob(t, "state/checkpoints/*") {
+			if err := os.RemoveAll(c); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	s.finish(t, "state", "checkpoint")
-	s.setConfig(t, strings.Replace(deadlyConfig, "every: 10ms", "every: 1h", 1))
-	d.die(t, s, "file/after-write", 2)
-	return s
+		s.finish(t, "state", "checkpoint")
+		s.setConfig(t, strings.Replace(deadlyConfig, "every: 10ms", "every: 1h", 1))
+		d.prepare(t, s, "file/after-write", 2)
+		spoilt := s.fork(t, d.root)
+		spoilt.spoil(t)
+		saved = s
+		return comesTo(d.reach(t, spoilt), cutPoints)
+	})
+	return saved
 }
 
 // spoil damages the state so that it cannot be read.

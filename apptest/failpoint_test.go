@@ -129,23 +129,30 @@ func (s *site) points(t *testing.T, args ...string) map[string]int {
 }
 
 // die runs the pipeline until it is killed at a point, for the k-th time that it
-// comes there; it may end by itself before.
+// comes there; it may end by itself before, which score counts.
 func (d *deaths) die(t *testing.T, s *site, point string, k int, args ...string) {
+	t.Helper()
+	fired := d.prepare(t, s, point, k, args...)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.meant++
+	if fired {
+		d.fired++
+	}
+}
+
+// prepare is die for what a test begins with, and reports whether the process
+// was killed.
+func (d *deaths) prepare(t *testing.T, s *site, point string, k int, args ...string) bool {
 	t.Helper()
 	s.env = []string{fmt.Sprint(killAt, point, ":", k)}
 	r := s.start(t, args...)
 	code := r.code(t)
 	s.env = nil
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.meant++
-	switch code {
-	case -1:
-		d.fired++
-	case 0:
-	default:
+	if code != -1 && code != 0 {
 		t.Fatalf("to be killed at %s, for the %d. time: exit code %d\n%s", point, k, code, &r.err)
 	}
+	return code == -1
 }
 
 // survive lets the pipeline run to its end, and wants nothing to be missing.
