@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -60,7 +61,7 @@ func (p *Pipeline) Status() Status {
 	s.WatermarkSince = moment(r.WatermarkSince())
 	s.Partitions, s.Source, s.HeldBy = p.partitions(r)
 	for _, l := range out.Status() {
-		s.Sinks = append(s.Sinks, sinkStatus(l))
+		s.Sinks = append(s.Sinks, p.sinkStatus(l))
 	}
 	if d != nil {
 		s.State = d.status(out)
@@ -165,9 +166,22 @@ func (p *Pipeline) partitionStatus(g *engine.PartitionStatus) PartitionStatus {
 	return s
 }
 
-func sinkStatus(l delivery.Status) SinkStatus {
+func (p *Pipeline) sinkStatus(l delivery.Status) SinkStatus {
 	s := SinkStatus{
-		Name: l.Name, Kind: sinkKind(l.Sink), Rows: l.Rows, Epoch: l.Epoch, Behind: l.Behind, Queued: l.Queued, Failed: l.Failed,
+		Name: l.Name, Kind: sinkKind(l.Sink), Takes: []string{}, Queries: []string{}, Rows: l.Rows, Epoch: l.Epoch, Behind: l.Behind, Queued: l.Queued, Failed: l.Failed,
+	}
+	for _, k := range []struct {
+		kind delivery.Kind
+		name string
+	}{{delivery.Results, "results"}, {delivery.Late, "late_events"}, {delivery.Dead, "dead_letters"}} {
+		if l.Kind&k.kind != 0 {
+			s.Takes = append(s.Takes, k.name)
+		}
+	}
+	for _, q := range p.plan.Queries {
+		if l.Kind&delivery.Results != 0 && (len(l.Queries) == 0 || slices.Contains(l.Queries, q.Info.Name)) {
+			s.Queries = append(s.Queries, q.Info.Name)
+		}
 	}
 	if rep, ok := l.Sink.(sink.Reporter); ok {
 		s.Retries, s.Trouble = rep.Retries(), troubleOf(rep.Trouble())

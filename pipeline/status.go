@@ -112,6 +112,10 @@ type TroubleStatus struct {
 type SinkStatus struct {
 	Name string `json:"name"`
 	Kind string `json:"kind"`
+	// Takes says what it is given, of "results", "late_events" and
+	// "dead_letters", Queries whose results; empty without results.
+	Takes   []string `json:"takes"`
+	Queries []string `json:"queries"`
 	// Rows counts rows that the sink took, of this run.
 	Rows int64 `json:"rows"`
 	// Epoch is the last epoch the sink holds, Behind how many epochs with rows

@@ -420,3 +420,24 @@ func TestTroubleOfASourceIsTold(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatEachSinkTakes wants of each sink what it is given and of which queries.
+func TestWhatEachSinkTakes(t *testing.T) {
+	t.Parallel()
+	a := newTap("a")
+	watched(t, &taps{start: []*tap{a}}, func(s *pipeline.Spec) {
+		some := named("some", &seen{})
+		some.Queries = []string{"session", "tumbling"}
+		s.Sinks = append(s.Sinks, some)
+		late, dead := named("", &seen{}), named("dead", &seen{})
+		s.LateEvents, s.DeadLetters = &late, &dead
+	}, func(t *testing.T, p *pipeline.Pipeline, _ func()) {
+		synctest.Wait()
+		var got []string
+		for _, s := range p.Status().Sinks {
+			got = append(got, fmt.Sprint(s.Name, s.Takes, s.Queries))
+		}
+		check(t, "sinks", got, "out[results] [tumbling sliding session global]", "some[results] [tumbling session]",
+			"late_events[late_events] []", "dead[dead_letters] []")
+	})
+}

@@ -6,13 +6,11 @@ import (
 
 	"github.com/llm-optimizer/processor/event"
 	"github.com/llm-optimizer/processor/result"
-	"github.com/llm-optimizer/processor/sink"
 )
 
 // Status is how far a lane's sink has got.
 type Status struct {
-	Name string
-	Sink sink.Sink
+	Lane
 	// Rows counts what the sink took.
 	Rows int64
 	// Epoch is the last epoch that the sink holds, Behind how many epochs with
@@ -27,7 +25,7 @@ type Status struct {
 func (d *Delivery) Status() []Status {
 	all := make([]Status, len(d.lanes))
 	for i, l := range d.lanes {
-		all[i] = Status{Name: l.Name, Sink: l.Sink, Rows: l.rows.Load(), Queued: len(l.queue), Failed: l.failed.Load()}
+		all[i] = Status{Lane: l.Lane, Rows: l.rows.Load(), Queued: len(l.queue), Failed: l.failed.Load()}
 	}
 	if d.book == nil {
 		return all

@@ -63,7 +63,7 @@ func busy() *fake {
 			{Name: "stdin", Status: "waiting"},
 		},
 		Source: pipeline.TroubleStatus{},
-		Sinks:  []pipeline.SinkStatus{{Name: "kafka", Kind: "kafka", Rows: 3, Trouble: pipeline.TroubleStatus{Since: ago(time.Second), Error: "refused"}}},
+		Sinks:  []pipeline.SinkStatus{{Name: "kafka", Kind: "kafka", Takes: []string{"results"}, Queries: []string{"q"}, Rows: 3, Trouble: pipeline.TroubleStatus{Since: ago(time.Second), Error: "refused"}}},
 		State:  &pipeline.StateStatus{Store: "state/test", Epoch: 7, EpochTime: noon, OutboxLimit: 100, CheckpointTime: ago(0), StoreBytes: -1},
 	}}
 }

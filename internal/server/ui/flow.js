@@ -57,8 +57,14 @@ function sinkBox(s, now) {
     title: s.name,
     lines: [`${s.kind} · ${count(s.rows)} rows`, s.retries > 0 ? `${waiting}, ${plural(s.retries, "retry", "retries")}` : waiting],
     bad,
-    full: s.trouble?.error,
+    full: [`takes ${s.takes.join(", ").replaceAll("_", " ")}${s.queries.length ? ` of ${s.queries.join(", ")}` : ""}`, s.trouble?.error].filter(Boolean).join("\n"),
   };
+}
+
+// feeders are the queries whose rows a sink is given, "" the source.
+function feeders(s, queries) {
+  const from = s.takes.includes("late_events") ? queries.map((q) => q.name) : [...s.queries];
+  return s.takes.includes("dead_letters") ? ["", ...from] : from;
 }
 
 const makeBox = () =>
@@ -96,7 +102,7 @@ function showLine(node, line) {
 
 // showLabel is apart from its line, as it stands above the boxes.
 function showLabel(label, line) {
-  setAttr(label, "class", line.rate > 0 ? "line-label busy" : "line-label");
+  setAttr(label, "class", ["line-label", line.rate > 0 ? "busy" : "", line.clear ? "clear" : ""].join(" ").trim());
   setAttr(label, "x", line.x);
   setAttr(label, "y", line.y);
   setAttr(label, "text-anchor", line.anchor);
@@ -116,7 +122,7 @@ export function flow() {
     if (!s || width === 0) return;
     const queries = s.queries ?? [];
     const sinks = s.sinks ?? [];
-    const plan = layout(width, queries.map((q) => q.name), sinks.map((k) => k.name));
+    const plan = layout(width, queries.map((q) => q.name), sinks.map((k) => ({ name: k.name, from: feeders(k, queries) })));
     setAttr(picture, "width", width);
     setAttr(picture, "height", plan.height);
     setAttr(picture, "aria-label", describe(store));

@@ -5,8 +5,10 @@ const narrow = 940;
 const boxHeight = 78;
 const gap = 14;
 
-// layout takes the width and the names; every box is {x, y, w, h}, every line a
-// path and where its label goes.
+// layout takes the width, the names of the queries and the sinks, each {name,
+// from} with the queries that it has rows of ("" is the source, for dead letters);
+// every box is {x, y, w, h}, every line a path and where its label goes, clear if
+// other lines may cross it.
 export function layout(width, queries, sinks) {
   return width < narrow ? stacked(width, queries, sinks) : columns(width, queries, sinks);
 }
@@ -22,21 +24,35 @@ function columns(width, queries, sinks) {
   const beside = (box) => middle(box) + (middle(box) > height / 2 + 1 ? 17 : -8);
   const source = { x: 0, y: (height - boxHeight - 24) / 2, w, h: boxHeight + 24 };
   const left = (width - w) / 2;
-  const meet = { x: (left + w + width - w) / 2, y: height / 2 };
+  const meet = (left + w + width - w) / 2;
+  const below = height + gap;
   const boxes = new Map([["source", source]]);
   const lines = new Map();
+  // Sinks that have rows of the same queries share a point where lines meet.
+  const groups = new Map();
+  sinks.forEach(({ name, from }, i) => {
+    const box = at(width - w, sinks.length, i);
+    boxes.set(`sink ${name}`, box);
+    const group = groups.get(JSON.stringify(from)) ?? { from: new Set(from), ends: [] };
+    groups.set(JSON.stringify(from), group);
+    group.ends.push([name, box]);
+  });
+  const meets = [...groups.values()].map(({ from, ends }) => ({ from, ends, y: ends.reduce((n, [, box]) => n + middle(box), 0) / ends.length }));
+  const out = (name, x, y) => meets.filter(({ from }) => from.has(name)).map((m) => curve(x, y, meet, m.y)).join("");
   queries.forEach((name, i) => {
     const box = at(left, queries.length, i);
     boxes.set(`query ${name}`, box);
-    lines.set(`in ${name}`, { path: curve(source.w, middle(source), left, middle(box)), x: left - 10, y: beside(box), anchor: "end" });
-    lines.set(`out ${name}`, { path: curve(left + w, middle(box), meet.x, meet.y), x: left + w + 10, y: beside(box), anchor: "start" });
+    lines.set(`in ${name}`, { path: curve(source.w, middle(source), left, middle(box)), x: left - 10, y: beside(box), anchor: "end", clear: true });
+    lines.set(`out ${name}`, { path: out(name, left + w, middle(box)), x: left + w + 10, y: beside(box), anchor: "start", clear: true });
   });
-  sinks.forEach((name, i) => {
-    const box = at(width - w, sinks.length, i);
-    boxes.set(`sink ${name}`, box);
-    lines.set(`to ${name}`, { path: curve(meet.x, meet.y, width - w, middle(box)), x: width - w - 10, y: beside(box), anchor: "end" });
-  });
-  return { height, boxes, lines };
+  for (const { from, ends, y } of meets) {
+    // Dead letters go round the queries.
+    const before = from.has("") ? curve(source.w, middle(source), left, below) + `H${left + w}` + curve(left + w, below, meet, y) : "";
+    for (const [name, box] of ends) {
+      lines.set(`to ${name}`, { path: before + curve(meet, y, width - w, middle(box)), x: width - w - 10, y: beside(box), anchor: "end", clear: true });
+    }
+  }
+  return { height: meets.some(({ from }) => from.has("")) ? below + 4 : height, boxes, lines };
 }
 
 function curve(x1, y1, x2, y2) {
@@ -65,7 +81,7 @@ function stacked(width, queries, sinks) {
     lines.set(`in ${name}`, { path: elbow(rail, source.y + source.h / 2, 3, middle), x: rail + w - 12, y: box.y + 24, anchor: "end" });
     return [name, middle, box];
   });
-  const last = sinks.map((name) => {
+  const last = sinks.map(({ name }) => {
     const box = put(`sink ${name}`, boxHeight);
     lines.set(`to ${name}`, { path: "", x: rail + w - 12, y: box.y + 24, anchor: "end" });
     return [name, box.y + box.h / 2];

@@ -41,6 +41,9 @@ func TestPageShowsThePipeline(t *testing.T) {
 	b.untilText("#flow", "events/s")
 	b.untilText("#flow", "waits 0.3")
 	b.untilText("#flow .box.bad", "llm_stats")
+	// The strokes of the lines: into three queries, out of two to both sinks and of
+	// one to one, and into three sinks, the last one all the way from the source.
+	b.until(`[...document.querySelectorAll("#flow .wire")].map((w) => w.getAttribute("d").split("M").length - 1).join() === "1,1,1,2,2,1,1,1,3"`)
 	b.untilText("#notices", "connection refused")
 	b.untilText("#why .reason", "feedback-events/3")
 	b.untilText("#partitions tr.holds", "feedback-events/3")

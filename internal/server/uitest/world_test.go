@@ -158,6 +158,7 @@ func livelyStatus(started time.Time) func(time.Time) pipeline.Status {
 			return pipeline.Ledger{Query: name, Read: events, Late: 412, Dead: 57, Filtered: filtered, Duplicate: 930, InWindows: events - 412 - 57 - filtered - 930, Results: 9000}
 		}
 		rows := int64(9000 + 11*passed/6)
+		results := []string{"results"}
 		return pipeline.Status{
 			Name: "llm-health", Phase: pipeline.Running, Now: now, Started: started, Watermark: &mark, WatermarkSince: &since, HeldBy: "feedback-events/3",
 			Events: events, Dead: 57, DeadByReason: map[string]int64{"invalid_json": 41, "wrong_type": 12, "no_time": 4},
@@ -180,9 +181,9 @@ func livelyStatus(started time.Time) func(time.Time) pipeline.Status {
 			},
 			Partitions: livelyPartitions(now, events),
 			Sinks: []pipeline.SinkStatus{
-				{Name: "aggregated-metrics", Kind: "kafka", Rows: rows, Epoch: 2214},
-				{Name: "llm_stats", Kind: "postgres", Rows: 8104, Epoch: 2120, Behind: 94, Retries: 17, Trouble: pipeline.TroubleStatus{Since: &trouble, Error: reason}},
-				{Name: "results.jsonl", Kind: "file", Rows: rows, Epoch: 2214},
+				{Name: "aggregated-metrics", Kind: "kafka", Takes: results, Queries: []string{"model_minute", "tenant_cost", "user_session"}, Rows: rows, Epoch: 2214},
+				{Name: "llm_stats", Kind: "postgres", Takes: results, Queries: []string{"model_minute", "tenant_cost"}, Rows: 8104, Epoch: 2120, Behind: 94, Retries: 17, Trouble: pipeline.TroubleStatus{Since: &trouble, Error: reason}},
+				{Name: "dead.jsonl", Kind: "file", Takes: []string{"dead_letters"}, Queries: []string{}, Rows: 57, Epoch: 2214},
 			},
 			State: &pipeline.StateStatus{
 				Store: "pebble at state/llm-health", Epoch: uint64(2214 + passed), EpochTime: now.Add(-640 * time.Millisecond), EpochSeconds: 0.0183, StallSeconds: 0.0004,
