@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,6 +26,9 @@ const (
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 32 << 10
 	maxBody       = 64 << 10
+	// maxConns keeps a flood of clients from taking the files that state and
+	// sinks need; who comes on top of them is cut off.
+	maxConns = 256
 )
 
 // Config is what a Server shows, and to whom.
@@ -47,8 +52,9 @@ type Config struct {
 	// Logger gets what goes wrong; nil means slog.Default().
 	Logger *slog.Logger
 
-	// Shorter times, for tests; 0 means the usual ones.
+	// Less time and fewer connections, for tests; 0 means the usual.
 	headerTimeout, writeTimeout, statusEvery, heartbeat time.Duration
+	maxConns                                            int
 }
 
 // Server answers requests from Start until Close.
@@ -60,6 +66,7 @@ type Server struct {
 
 	listener net.Listener
 	http     *http.Server
+	conns    atomic.Int64
 	// quit ends the streams, done says that nobody is served any more.
 	quit, done chan struct{}
 }
@@ -78,20 +85,14 @@ func New(cfg Config) *Server {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	cfg.headerTimeout = orElse(cfg.headerTimeout, headerTimeout)
-	cfg.writeTimeout = orElse(cfg.writeTimeout, writeTimeout)
-	cfg.statusEvery = orElse(cfg.statusEvery, time.Second)
-	cfg.heartbeat = orElse(cfg.heartbeat, 15*time.Second)
+	cfg.headerTimeout = cmp.Or(cfg.headerTimeout, headerTimeout)
+	cfg.writeTimeout = cmp.Or(cfg.writeTimeout, writeTimeout)
+	cfg.statusEvery = cmp.Or(cfg.statusEvery, time.Second)
+	cfg.heartbeat = cmp.Or(cfg.heartbeat, 15*time.Second)
+	cfg.maxConns = cmp.Or(cfg.maxConns, maxConns)
 	s := &Server{cfg: cfg, token: sha256.Sum256([]byte(cfg.Token.Reveal())), quit: make(chan struct{}), done: make(chan struct{})}
 	s.handler = s.guard(s.mux())
 	return s
-}
-
-func orElse(d, usual time.Duration) time.Duration {
-	if d == 0 {
-		return usual
-	}
-	return d
 }
 
 // Start listens and serves until Close. The context bounds the start alone.
@@ -107,6 +108,7 @@ func (s *Server) Start(ctx context.Context) error {
 	s.http = &http.Server{
 		Handler: s.handler, MaxHeaderBytes: maxHeader,
 		ReadHeaderTimeout: s.cfg.headerTimeout, ReadTimeout: readTimeout, WriteTimeout: s.cfg.writeTimeout, IdleTimeout: idleTimeout,
+		ConnState: s.count,
 		// A client that breaks off is no news for the log.
 		ErrorLog: slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
 	}
@@ -117,6 +119,20 @@ func (s *Server) Start(ctx context.Context) error {
 		}
 	}()
 	return nil
+}
+
+// count cuts off the connections beyond the last one that may be open.
+func (s *Server) count(conn net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		if s.conns.Add(1) > int64(s.cfg.maxConns) {
+			// What this fails with the server hears as well, and counts it as gone.
+			_ = conn.Close()
+		}
+	case http.StateClosed, http.StateHijacked:
+		s.conns.Add(-1)
+	case http.StateActive, http.StateIdle:
+	}
 }
 
 // Close ends the streams, lets other requests finish until the context ends,

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -375,5 +377,48 @@ func TestNoHostIsNotThisHost(t *testing.T) {
 	s := start(t, busy(), nil)
 	if response := raw(t, s, "GET /api/v1/status HTTP/1.0\r\n\r\n"); response.StatusCode != http.StatusMisdirectedRequest {
 		t.Errorf("a request without a Host is answered %d", response.StatusCode)
+	}
+}
+
+// TestTooManyConnections wants who comes beyond the last one to be cut off, and
+// the next one to be served when another has gone.
+func TestTooManyConnections(t *testing.T) {
+	s := start(t, busy(), func(c *Config) { c.maxConns, c.headerTimeout = 2, time.Hour })
+	ask := func() (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", s.listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+			return conn, err
+		}
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err == nil {
+			response.Body.Close()
+		}
+		return conn, err
+	}
+	var held net.Conn
+	for range 2 {
+		conn, err := ask()
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = conn
+	}
+	if _, err := ask(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a third connection beside two: %v", err)
+	}
+	held.Close()
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		if _, err := ask(); err == nil {
+			return
+		} else if time.Now().After(end) {
+			t.Fatalf("when another is gone: %v", err)
+		}
 	}
 }
