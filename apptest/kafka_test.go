@@ -350,15 +350,22 @@ func killKafka(t *testing.T, b *kafkatest.Broker, s *site, times int) *feed {
 
 	rng := rand.New(rand.NewPCG(*seed, 101))
 	kills, advanced, before := 0, 0, 0
+	// How long a life may be follows the machine: about half of them are to give
+	// results, so that the others die on the way to them.
+	const least, most = 900 * time.Millisecond, 20 * time.Second
+	span := least
 	for goal := scaled(t, times); kills < goal; kills++ {
 		r := s.start(t)
-		time.Sleep(time.Duration(50+rng.IntN(900)) * time.Millisecond)
+		time.Sleep(50*time.Millisecond + time.Duration(rng.Int64N(int64(span))))
 		if !r.kill() {
 			t.Fatalf("the process ended by itself, after %d kills\n%s", kills, &r.err)
 		}
 		if n := follower.count(); n > before {
 			before = n
 			advanced++
+			span = max(least, span*3/4)
+		} else {
+			span = min(most, span*4/3)
 		}
 	}
 	cancel()
