@@ -42,11 +42,10 @@ const none = -1
 // tells timers that theirs is gone.
 type session struct {
 	start, end int64
-	// identity is the time of the event that opened the session, the earliest
-	// of those that merged before it fired; then it is fixed and survives
-	// growth. A start would not do: after a session has fired and died, an
-	// event may be saved by touching a younger one and give that its start.
-	// No event of the creating time can come again without being late.
+	// identity is where the session starts; once it has fired it is fixed and
+	// survives growth. Events that only the session saved from being late do not
+	// count: after a session has fired and died, such a one may give a younger
+	// one its start, and two would have one identity.
 	identity int64
 	// firedStart and firedEnd are the bounds of the last row.
 	firedStart, firedEnd int64
@@ -135,7 +134,7 @@ func (m *sessions) event(b *exchange.Shared, row int32, hash uint64, key []byte)
 		s = m.create(hash, key, number, start, end)
 		m.touch(s)
 	} else {
-		s = m.join(start, end)
+		s = m.join(start, end, met >= m.diesAt(end))
 	}
 	m.add(m.all[s].slot, row)
 	m.all[s].count++
@@ -217,8 +216,9 @@ func (m *sessions) due(s *session) int64 {
 }
 
 // join makes one session of the candidates and [start, end). The fired one
-// that starts first keeps its identity; other fired ones are withdrawn.
-func (m *sessions) join(start, end int64) int32 {
+// that starts first keeps its identity; other fired ones are withdrawn. saved says
+// that the event would be late without them.
+func (m *sessions) join(start, end int64, saved bool) int32 {
 	keep := m.candidates[0]
 	for _, i := range m.candidates {
 		if m.all[i].flags&sessionFired != 0 {
@@ -237,6 +237,9 @@ func (m *sessions) join(start, end int64) int32 {
 		}
 	}
 	s.start, s.end = min(s.start, start), max(s.end, end)
+	if s.flags&sessionFired == 0 && !saved {
+		s.identity = min(s.identity, start)
+	}
 	if s.prev != none && m.all[s.prev].end < s.end {
 		m.unlink(keep)
 		m.link(keep, none)

@@ -29,10 +29,10 @@ type holding struct {
 	waiting  bool
 	firings  uint32
 	identity int64
-	// created is the time of the event that opened a session, the earliest of
-	// those that merged before it fired. Unlike its start no other session of
-	// the key can have it: an event at that time would now be late.
-	created int64
+	// own is the time of a session's earliest event that was not late by itself.
+	// Unlike its start no other session of the key can have it: an event at that
+	// time would now be late.
+	own int64
 	// lastStart and lastEnd are the bounds of the last row.
 	lastStart, lastEnd int64
 	// withdrawn are fired sessions that this one absorbed, to be retracted
@@ -239,7 +239,7 @@ func (q *running) fire(h *holding, timing result.Timing) {
 	if h.firings == 0 {
 		h.identity = h.start
 		if q.Window.Kind == window.KindSession {
-			h.identity = h.created
+			h.identity = h.own
 		}
 	}
 	for _, r := range h.withdrawn {

@@ -1,6 +1,8 @@
 package refmodel
 
 import (
+	"math"
+
 	"github.com/llm-optimizer/processor/result"
 	"github.com/llm-optimizer/processor/window"
 )
@@ -22,7 +24,7 @@ func (q *running) takeSession(s Step, a arrival, own int64) {
 		return
 	}
 	q.ledger.InWindows++
-	q.absorb(merged, touched)
+	q.absorb(merged, touched, a.Time, q.closed(plus(a.Time, int64(q.Window.Gap)), own))
 	q.windows = append(rest, merged)
 	merged.add(a)
 	// "If a merged session ends at or before the watermark it fires at once
@@ -47,8 +49,9 @@ func (q *running) touching(m *holding, own int64) (touched, rest []*holding) {
 	return touched, rest
 }
 
-// absorb moves what the touched sessions hold into the merged one.
-func (q *running) absorb(m *holding, touched []*holding) {
+// absorb moves what the touched sessions hold into the merged one, which an
+// event at time t has made of them that may have been saved by them.
+func (q *running) absorb(m *holding, touched []*holding, t int64, saved bool) {
 	var keeper *holding
 	for _, h := range touched {
 		m.events = append(m.events, h.events...)
@@ -63,11 +66,12 @@ func (q *running) absorb(m *holding, touched []*holding) {
 		}
 	}
 	m.events, m.fresh = byArrival(m.events), byArrival(m.fresh)
-	m.created = m.start
-	for i, h := range touched {
-		if i == 0 || h.created < m.created {
-			m.created = h.created
-		}
+	m.own = math.MaxInt64
+	if !saved {
+		m.own = t
+	}
+	for _, h := range touched {
+		m.own = min(m.own, h.own)
 	}
 	if keeper == nil {
 		return
