@@ -44,7 +44,7 @@ func (p *Pipeline) Status() Status {
 	s := Status{
 		Name: p.spec.Name, Phase: p.phase(), Now: now.UTC(), Started: p.run.startedAt(),
 		Refused: p.run.refused.Load(), DeadByReason: p.run.reasons.counts(),
-		Queries: []QueryStatus{}, Partitions: []PartitionStatus{}, Sinks: []SinkStatus{},
+		Source: p.sourceTrouble(), Queries: []QueryStatus{}, Partitions: []PartitionStatus{}, Sinks: []SinkStatus{},
 	}
 	r, out, d := p.at()
 	for i, q := range p.plan.Queries {
@@ -59,7 +59,7 @@ func (p *Pipeline) Status() Status {
 	s.Waited = map[string]float64{"workers": workers.Seconds(), "alignment": alignment.Seconds(), "outbox": out.Waited().Seconds()}
 	s.Watermark = instant(r.Watermark())
 	s.WatermarkSince = moment(r.WatermarkSince())
-	s.Partitions, s.Source, s.HeldBy = p.partitions(r)
+	s.Partitions, s.HeldBy = p.partitions(r)
 	for _, l := range out.Status() {
 		s.Sinks = append(s.Sinks, p.sinkStatus(l))
 	}
@@ -88,7 +88,7 @@ func (p *Pipeline) phase() Phase {
 func (p *Pipeline) queryStatus(r *engine.Runner, d *durable, i int, q *plan.Query) QueryStatus {
 	s := QueryStatus{
 		Name: q.Info.Name, Window: q.Window(), Keys: q.Info.Keys, Values: q.Info.Values, Functions: []string{},
-		Ledger: Ledger{Query: q.Info.Name}, Results: map[string]int64{},
+		Ledger: Ledger{Query: q.Info.Name}, Run: Ledger{Query: q.Info.Name}, Results: map[string]int64{},
 	}
 	if s.Keys == nil {
 		s.Keys = []string{}
@@ -99,7 +99,7 @@ func (p *Pipeline) queryStatus(r *engine.Runner, d *durable, i int, q *plan.Quer
 	if r == nil {
 		return s
 	}
-	s.Ledger = ledgerOf(r, d, i, q)
+	s.Ledger, s.Run = ledgerOf(r, d, i, q), ledgerOf(r, nil, i, q)
 	for t, n := range r.Timings(i) {
 		s.Results[result.Timing(t).String()] = n
 	}
@@ -107,7 +107,8 @@ func (p *Pipeline) queryStatus(r *engine.Runner, d *durable, i int, q *plan.Quer
 	return s
 }
 
-// ledgerOf is a query's ledger, with that of the runs before this one.
+// ledgerOf is a query's ledger, with that of the runs before this one if there
+// is a state.
 func ledgerOf(r *engine.Runner, d *durable, i int, q *plan.Query) Ledger {
 	c := r.Counts(i)
 	if d != nil {
@@ -119,12 +120,18 @@ func ledgerOf(r *engine.Runner, d *durable, i int, q *plan.Query) Ledger {
 	}
 }
 
-// partitions says how far each has got, how the source's servers are, and which
-// partition holds the watermark.
-func (p *Pipeline) partitions(r *engine.Runner) (out []PartitionStatus, trouble TroubleStatus, heldBy string) {
+// sourceTrouble says whether the source's servers answer.
+func (p *Pipeline) sourceTrouble() TroubleStatus {
+	if rep, ok := p.spec.Source.(source.Reporter); ok {
+		return troubleOf(rep.Trouble())
+	}
+	return TroubleStatus{}
+}
+
+// partitions says how far each has got, and which holds the watermark.
+func (p *Pipeline) partitions(r *engine.Runner) (out []PartitionStatus, heldBy string) {
 	lags := map[event.Origin]source.Lag{}
 	if rep, ok := p.spec.Source.(source.Reporter); ok {
-		trouble = troubleOf(rep.Trouble())
 		for _, l := range rep.Lags() {
 			lags[l.Origin] = l
 		}
@@ -142,7 +149,7 @@ func (p *Pipeline) partitions(r *engine.Runner) (out []PartitionStatus, trouble 
 		}
 		out = append(out, s)
 	}
-	return out, trouble, heldBy
+	return out, heldBy
 }
 
 func (p *Pipeline) partitionStatus(g *engine.PartitionStatus) PartitionStatus {

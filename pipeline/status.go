@@ -30,8 +30,8 @@ type Status struct {
 	Phase   Phase     `json:"phase"`
 	Now     time.Time `json:"now"`
 	Started time.Time `json:"started"`
-	// Watermark is the combined one, WatermarkSince when it moved last, and
-	// HeldBy the partition whose own watermark it is; empty while none counts.
+	// Watermark is the combined one, WatermarkSince when it moved last, or reading
+	// began, and HeldBy the partition whose own watermark it is; empty while none counts.
 	Watermark      *time.Time `json:"watermark"`
 	WatermarkSince *time.Time `json:"watermark_since"`
 	HeldBy         string     `json:"held_by"`
@@ -40,7 +40,8 @@ type Status struct {
 	Events  int64 `json:"events"`
 	Dead    int64 `json:"dead"`
 	Refused int64 `json:"refused"`
-	// DeadByReason counts dead letters by their reason: a short fixed list.
+	// DeadByReason counts dead letters by their reason: a short fixed list, those
+	// that did not occur too.
 	DeadByReason map[string]int64 `json:"dead_by_reason"`
 	// Waited is for how many seconds reading has waited, by what for:
 	// "workers" (decoding and combining), "alignment" (max_drift), "outbox"
@@ -58,7 +59,9 @@ type Status struct {
 // QueryStatus is a query: its shape and its counters.
 type QueryStatus struct {
 	Ledger Ledger `json:"ledger"`
-	Name   string `json:"name"`
+	// Run is Ledger without what was counted before this run.
+	Run  Ledger `json:"-"`
+	Name string `json:"name"`
 	// Window is the window as in the config: "tumbling 1m".
 	Window string `json:"window"`
 	// Keys and Values are the names of the key's fields and of the aggregates,
@@ -212,4 +215,6 @@ type Why struct {
 	// as were asked for; Total is how many there are.
 	Windows []OpenGroup `json:"windows"`
 	Total   int         `json:"total"`
+	// Unseen says why the windows could not be looked at; empty if they were.
+	Unseen string `json:"unseen,omitempty"`
 }

@@ -208,6 +208,30 @@ func TestWhyAWindowIsOpen(t *testing.T) {
 	})
 }
 
+// TestWhoHoldsTheWatermarkWhileAPartitionWaits wants one that is not opened yet
+// to be named for what its first event will leave, and not before that counts.
+func TestWhoHoldsTheWatermarkWhileAPartitionWaits(t *testing.T) {
+	a, b := newTap("a"), newTap("b")
+	b.first = at(30)
+	watched(t, &taps{start: []*tap{a, b}, maxOpen: 1}, nil, func(t *testing.T, p *pipeline.Pipeline, _ func()) {
+		began := p.Status()
+		if began.Watermark != nil || began.WatermarkSince == nil || began.HeldBy != "a" {
+			t.Errorf("before an event there is %v, since %v, held by %q", began.Watermark, began.WatermarkSince, began.HeldBy)
+		}
+		a.say(at(12))
+		if s := p.Status(); s.HeldBy != "a" || s.Partitions[1].Status != "waiting" || s.Partitions[1].Watermark != nil {
+			t.Errorf("held by %q; the one that waits is %+v", s.HeldBy, s.Partitions[1])
+		}
+		a.say(at(40))
+		w, err := p.Why(t.Context(), "tumbling", 10)
+		if err != nil || w.Holder == nil || w.Holder.Name != "b" || !strings.Contains(w.Reason, "b waits until another has been read") {
+			t.Errorf("why is %+v, %v", w, err)
+		}
+		close(a.lines)
+		b.say(at(31))
+	})
+}
+
 // TestPause keeps partitions from reading, and time from moving.
 func TestPause(t *testing.T) {
 	a := newTap("a")
@@ -409,6 +433,13 @@ func (s troubled) Lags() []source.Lag {
 func TestTroubleOfASourceIsTold(t *testing.T) {
 	a := newTap("a")
 	src := &taps{start: []*tap{a}}
+	s := pipeline.DefaultSpec()
+	s.Name, s.Source, s.Logger = "troubled", troubled{src, time.Unix(5, 0)}, quiet
+	s.Event.TimeField, s.Event.TimeFormat = "t", event.UnixSec
+	s.Sinks, s.Queries = []sink.Config{named("out", &seen{})}, []query.Query{{Name: "q", Window: window.Global(), Aggregates: []aggregate.Spec{aggregate.Count()}}}
+	if p, err := pipeline.Build(s); err != nil || p.Status().Source.Error != "no route to host" {
+		t.Errorf("before the run: %v", err)
+	}
 	watched(t, src, func(s *pipeline.Spec) { s.Source = troubled{src, time.Unix(5, 0)} }, func(t *testing.T, p *pipeline.Pipeline, _ func()) {
 		a.say(at(3))
 		s := p.Status()

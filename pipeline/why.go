@@ -5,37 +5,40 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/llm-optimizer/processor/event"
+	"github.com/llm-optimizer/processor/internal/delivery"
 	"github.com/llm-optimizer/processor/internal/engine"
 )
 
 // Why says why windows are open, of one query or, with "", of all: at most limit
 // of them, those that close next first. It waits for the stream to come to it,
-// until ctx ends; what holds the watermark is told even then, with the error.
+// until ctx ends; then Unseen says why there are no windows in the answer.
 func (p *Pipeline) Why(ctx context.Context, query string, limit int) (Why, error) {
-	r, _, _ := p.at()
+	r, out, _ := p.at()
 	if r == nil || p.run.over.Load() {
 		return Why{Windows: []OpenGroup{}}, ErrNotRunning
 	}
-	w := p.holding(r)
+	if query != "" {
+		if _, err := p.query(query); err != nil {
+			return Why{Windows: []OpenGroup{}}, err
+		}
+	}
+	w := p.holding(r, out)
 	for i, q := range p.plan.Queries {
 		if query != "" && q.Info.Name != query {
 			continue
 		}
 		groups, total, err := r.Groups(ctx, i, limit)
 		if err != nil {
-			return w, err
+			w.Windows, w.Total, w.Unseen = []OpenGroup{}, 0, err.Error()
+			return w, nil
 		}
 		w.Total += total
 		for _, g := range groups {
 			w.Windows = append(w.Windows, openGroup(q.Info.Name, g, r.Watermark()))
-		}
-	}
-	if query != "" {
-		if _, err := p.query(query); err != nil {
-			return w, err
 		}
 	}
 	slices.SortStableFunc(w.Windows, func(a, b OpenGroup) int {
@@ -70,27 +73,51 @@ func openGroup(query string, g engine.Group, now int64) OpenGroup {
 }
 
 // holding says where time stands and what holds it.
-func (p *Pipeline) holding(r *engine.Runner) Why {
+func (p *Pipeline) holding(r *engine.Runner, out *delivery.Delivery) Why {
 	w := Why{
 		Now: time.Now().UTC(), Watermark: instant(r.Watermark()), WatermarkSince: moment(r.WatermarkSince()),
 		Bound: p.spec.Watermark.MaxOutOfOrderness.Seconds(), Windows: []OpenGroup{},
 	}
-	parts, trouble, _ := p.partitions(r)
+	parts, _ := p.partitions(r)
 	for i := range parts {
 		if parts[i].Holds {
 			w.Holder = &parts[i]
 		}
 	}
-	w.Reason = p.reason(&w, len(parts), trouble, r.Paused())
+	switch blocked := p.blocked(out); {
+	case r.Paused():
+		w.Reason = "the pipeline is paused: nothing is read until it is resumed"
+	case blocked != "":
+		w.Reason = blocked
+	default:
+		w.Reason = p.reason(&w, len(parts))
+	}
 	return w
 }
 
-// reason is the answer in a sentence or two.
-func (p *Pipeline) reason(w *Why, parts int, trouble TroubleStatus, paused bool) string {
-	h := w.Holder
+// blocked says which sinks keep everything else waiting; empty if none does.
+func (p *Pipeline) blocked(out *delivery.Delivery) string {
+	var sinks []string
+	for _, l := range out.Status() {
+		if !l.Blocks {
+			continue
+		}
+		text := "sink " + l.Name
+		if t := p.sinkStatus(l).Trouble; t.Since != nil {
+			text += fmt.Sprintf(" (in trouble since %s: %s)", t.Since.Format(time.RFC3339), t.Error)
+		}
+		sinks = append(sinks, text)
+	}
+	if sinks == nil {
+		return ""
+	}
+	return "all that may wait for a sink does, so nothing more is read until there is room: " + strings.Join(sinks, ", ")
+}
+
+// reason is the answer in a sentence or two, where the source is what counts.
+func (p *Pipeline) reason(w *Why, parts int) string {
+	h, trouble := w.Holder, p.sourceTrouble()
 	switch {
-	case paused:
-		return "the pipeline is paused: nothing is read until it is resumed"
 	case trouble.Since != nil:
 		return fmt.Sprintf("the source has not answered since %s: %s", trouble.Since.Format(time.RFC3339), trouble.Error)
 	case parts == 0:
@@ -99,6 +126,8 @@ func (p *Pipeline) reason(w *Why, parts int, trouble TroubleStatus, paused bool)
 		return "all partitions are idle or have ended, and watermark.when_idle is hold: event time stands still until one delivers"
 	case h == nil:
 		return "all partitions are idle or have ended: the wall clock moves event time, and windows close as it passes their ends"
+	case h.Status == "waiting":
+		return fmt.Sprintf("%s waits until another has been read (source.file.open): its first event is the earliest that is still to come", h.Name)
 	case h.NewestEvent == nil && h.Watermark == nil:
 		return fmt.Sprintf("%s has not delivered an event yet: until it does, or has been quiet for idle_timeout (%v), nothing closes", h.Name, p.spec.Watermark.IdleTimeout)
 	}

@@ -124,6 +124,10 @@ func writeWhy(out io.Writer, why *pipeline.Why) error {
 	if _, err := io.WriteString(out, b.String()); err != nil {
 		return err
 	}
+	if why.Unseen != "" {
+		_, err := fmt.Fprintf(out, "The windows cannot be seen: %s.\n", printable(why.Unseen))
+		return err
+	}
 	if len(why.Windows) == 0 {
 		_, err := fmt.Fprintln(out, "No window is open.")
 		return err

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/llm-optimizer/processor/internal/waits"
 	"github.com/llm-optimizer/processor/result"
 	"github.com/llm-optimizer/processor/sink"
 )
@@ -45,7 +46,7 @@ type Delivery struct {
 	// Delivered is told what sinks have taken; it may be nil. It is set before
 	// Run.
 	Delivered func(Delivered)
-	waited    atomic.Int64
+	waited    waits.Sum
 	trace     tracing
 }
 
@@ -166,7 +167,7 @@ func (d *Delivery) enqueue(ctx context.Context, l *lane, s *shared) error {
 		return nil
 	default:
 	}
-	defer waitedSince(&d.waited, time.Now())
+	defer d.waited.Begin().End()
 	select {
 	case l.queue <- s:
 		return nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/llm-optimizer/processor/internal/epoch"
 	"github.com/llm-optimizer/processor/result"
@@ -241,7 +240,7 @@ func (d *Delivery) Room(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.Limit > 0 && b.bytes() >= b.Limit {
-		defer waitedSince(&d.waited, time.Now())
+		defer d.waited.Begin().End()
 	}
 	for b.Limit > 0 && b.bytes() >= b.Limit {
 		if ctx.Err() != nil {

@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"sync/atomic"
 	"time"
 
 	"github.com/llm-optimizer/processor/event"
@@ -19,6 +18,8 @@ type Status struct {
 	Behind int
 	Queued int
 	Failed bool
+	// Blocks says that reading waits until the sink takes rows.
+	Blocks bool
 }
 
 // Status says of each lane how far it has got.
@@ -26,6 +27,7 @@ func (d *Delivery) Status() []Status {
 	all := make([]Status, len(d.lanes))
 	for i, l := range d.lanes {
 		all[i] = Status{Lane: l.Lane, Rows: l.rows.Load(), Queued: len(l.queue), Failed: l.failed.Load()}
+		all[i].Blocks = len(l.queue) == cap(l.queue)
 	}
 	if d.book == nil {
 		return all
@@ -33,6 +35,7 @@ func (d *Delivery) Status() []Status {
 	b := d.book
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	full := b.Limit > 0 && b.bytes() >= b.Limit
 	for i, l := range d.lanes {
 		s := &all[i]
 		s.Epoch, s.Queued = l.follower.held, len(l.follower.early)
@@ -41,21 +44,23 @@ func (d *Delivery) Status() []Status {
 				s.Behind++
 			}
 		}
+		// The oldest rows are those of the slowest sinks.
+		s.Blocks = full && b.entries[0].Epoch > l.follower.held
 	}
 	return all
 }
 
-// Waited is for how long the stream has waited for sinks that are behind.
-func (d *Delivery) Waited() time.Duration { return time.Duration(d.waited.Load()) }
+// Waited is for how long the stream has waited for sinks that are behind, so far.
+func (d *Delivery) Waited() time.Duration { return d.waited.Total() }
 
 // Delivered is what a sink has taken at once.
 type Delivered struct {
 	Sink string
 	Rows int
 	Took time.Duration
-	// Fired is how long ago the last of the rows was made, Ended how long ago,
-	// by event time, the newest of their on-time windows ended; negative
-	// without one.
+	// Fired is how long ago the last of the results was made, negative without
+	// one; Ended how long ago, by event time, the newest of their on-time windows
+	// ended, negative without one.
 	Fired, Ended time.Duration
 }
 
@@ -91,13 +96,10 @@ func (d *Delivery) told(l *lane, began time.Time) {
 	now := time.Now()
 	done := Delivered{Sink: l.Name, Rows: t.rows, Took: now.Sub(began), Fired: -1, Ended: -1}
 	if t.emitted != 0 {
-		done.Fired = time.Duration(now.UnixNano() - t.emitted)
+		done.Fired = max(0, time.Duration(now.UnixNano()-t.emitted)) // the clock may have been set back
 	}
 	if t.ended != 0 {
 		done.Ended = time.Duration(now.UnixNano() - t.ended)
 	}
 	d.Delivered(done)
 }
-
-// waitedSince adds the time since from.
-func waitedSince(to *atomic.Int64, from time.Time) { to.Add(int64(time.Since(from))) }

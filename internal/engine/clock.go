@@ -97,7 +97,7 @@ type idleClock struct {
 func (c *idleClock) step(hard context.Context, r *Runner, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.pause.on || !r.tracker.AllIdle() || r.tracker.Combined() == event.MinTime {
+	if r.Paused() || !r.tracker.AllIdle() || r.tracker.Combined() == event.MinTime {
 		c.since = time.Time{}
 		return
 	}

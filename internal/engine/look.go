@@ -149,11 +149,12 @@ func (r *Runner) look(ctx context.Context, fn func(shard int)) error {
 	return nil
 }
 
-// sendLook sends a look to all shards. It does not wait in the line of those
-// that hand flushes over: they wait for shards, and these perhaps for a sink.
+// sendLook sends a look to all shards. It neither waits in the line of those
+// that hand flushes over, which wait for shards and these perhaps for a sink,
+// nor makes them wait for a look.
 func (r *Runner) sendLook(ctx context.Context, f exchange.Flush) error {
 	const again = time.Millisecond
-	for !r.mu.TryLock() {
+	for !r.lockIfRoom() {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("waiting to look at the windows, which are busy: %w", context.Cause(ctx))
@@ -173,6 +174,19 @@ func (r *Runner) sendLook(ctx context.Context, f exchange.Flush) error {
 		}
 	}
 	return nil
+}
+
+// lockIfRoom locks the runner if that is possible at once, and so is a flush to
+// every shard.
+func (r *Runner) lockIfRoom() bool {
+	if !r.mu.TryLock() {
+		return false
+	}
+	if r.exchange.Room() {
+		return true
+	}
+	r.mu.Unlock()
+	return false
 }
 
 // closeExchange ends the shards; nothing is sent or looked at afterwards.

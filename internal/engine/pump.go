@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/llm-optimizer/processor/event"
@@ -104,7 +103,7 @@ func (r *Runner) register(ctx context.Context, sp source.Partition, saved epoch.
 	} else {
 		p.id = r.tracker.AddResumed(saved.Watermark, status)
 	}
-	r.roster.add(p, status)
+	r.roster.add(p, status, r.tracker.Watermark(p.id))
 	return p, nil
 }
 
@@ -170,9 +169,10 @@ func (r *Runner) pump(soft, hard context.Context, p *partition) error {
 		return fmt.Errorf("opening %s: %w", originName(&p.origin), err)
 	}
 	r.mu.Lock()
-	p.combiner.wm.Raise(r.tracker.Activate(p.id))
+	from := r.tracker.Activate(p.id)
+	p.combiner.wm.Raise(from)
 	r.mu.Unlock()
-	p.progress.status.Store(uint32(watermark.Active))
+	p.activated(from)
 	end := stopMark
 	for range cap(p.free) {
 		w := &work{part: p}
@@ -267,7 +267,7 @@ func (r *Runner) freeWork(soft, hard context.Context, p *partition) (*work, erro
 	default:
 	}
 	r.mark(hard, p, releaseMark)
-	defer addSince(&r.waitedWorkers, time.Now())
+	defer r.waitedWorkers.Begin().End()
 	select {
 	case w := <-p.free:
 		return w, nil
@@ -276,36 +276,52 @@ func (r *Runner) freeWork(soft, hard context.Context, p *partition) (*work, erro
 	}
 }
 
-// addSince adds the time since from to a counter of nanoseconds.
-func addSince(to *atomic.Int64, from time.Time) { to.Add(int64(time.Since(from))) }
-
 // waitTurn keeps a partition from reading while the pipeline is paused, and one
 // that is too far ahead of the slowest.
 func (r *Runner) waitTurn(soft, hard context.Context, p *partition) {
 	ahead := func() bool {
-		is := r.cfg.MaxDrift > 0 && r.tracker.Watermark(p.id) > event.AddSat(r.tracker.Slowest(), int64(r.cfg.MaxDrift))
+		is := r.tracker.Watermark(p.id) > event.AddSat(r.tracker.Slowest(), int64(r.cfg.MaxDrift))
 		p.progress.ahead.Store(is)
 		return is
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.pause.on && !ahead() {
-		return
+	flushed := false
+	flush := func() {
+		if !flushed {
+			flushed = true
+			r.mark(hard, p, flushMark) // nobody else would flush it while it pauses
+		}
 	}
-	r.mu.Unlock()
-	r.mark(hard, p, flushMark) // nobody else would flush it while it pauses
-	r.mu.Lock()
 	for soft.Err() == nil {
-		began := time.Now()
-		switch {
-		case r.pause.on:
-			r.moved.Wait()
-		case ahead():
-			r.moved.Wait()
-			addSince(&r.waitedAlignment, began)
-		default:
+		if resumed := r.pause.wait(); resumed != nil {
+			flush()
+			select {
+			case <-resumed:
+			case <-soft.Done():
+			}
+			continue
+		}
+		if r.cfg.MaxDrift == 0 || !r.locked(ahead) {
 			return
 		}
+		flush()
+		r.waitBehind(soft, ahead)
+	}
+}
+
+// locked asks while nothing is flushed.
+func (r *Runner) locked(ask func() bool) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return ask()
+}
+
+// waitBehind waits until the slowest partition has caught up.
+func (r *Runner) waitBehind(soft context.Context, ahead func() bool) {
+	defer r.waitedAlignment.Begin().End()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for soft.Err() == nil && ahead() {
+		r.moved.Wait()
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/llm-optimizer/processor/internal/epoch"
 	"github.com/llm-optimizer/processor/internal/exchange"
 	"github.com/llm-optimizer/processor/internal/plan"
+	"github.com/llm-optimizer/processor/internal/waits"
 	"github.com/llm-optimizer/processor/operator"
 	"github.com/llm-optimizer/processor/result"
 	"github.com/llm-optimizer/processor/source"
@@ -87,7 +88,7 @@ type Runner struct {
 	ended        atomic.Bool
 	// combined is the tracker's, movedAt when it moved last.
 	combined, movedAt              atomic.Int64
-	waitedWorkers, waitedAlignment atomic.Int64
+	waitedWorkers, waitedAlignment waits.Sum
 	roster                         roster
 	pause                          pause
 
@@ -187,6 +188,7 @@ func (r *Runner) Close() error {
 func (r *Runner) Run(ctx, hard context.Context, parts []source.Partition) error {
 	hard, r.cancel = context.WithCancelCause(hard)
 	defer r.cancel(errFinished)
+	r.movedAt.Store(time.Now().UnixNano())
 
 	var shards, workers, clock, epochs sync.WaitGroup
 	for i := range r.shards {
@@ -279,7 +281,7 @@ func (r *Runner) combine(hard context.Context, p *partition, w *work) {
 		r.mu.Lock()
 		from := r.tracker.Activate(p.id)
 		r.mu.Unlock()
-		p.progress.status.Store(uint32(watermark.Active))
+		p.activated(from)
 		p.combiner.wm.Raise(from)
 	}
 	if w.span != nil {

@@ -18,6 +18,9 @@ type PartitionStatus struct {
 	// Watermark is the partition's own, Newest the greatest event time it has
 	// read; event.MinTime before there is one.
 	Watermark, Newest int64
+	// Counts is what it counts with in the combined watermark: of one that waits,
+	// what its first event will leave.
+	Counts int64
 	// Position is the offset that is read next, Events how many were read in
 	// this run, LastRead when the last of them came.
 	Position, Events int64
@@ -28,15 +31,16 @@ type PartitionStatus struct {
 // the runner's mu, which is held while a flush waits for a shard that waits for
 // a sink: a look from outside must not wait with them.
 type progress struct {
-	watermark, newest, position, events, lastRead atomic.Int64
-	status                                        atomic.Uint32
-	ahead                                         atomic.Bool
+	watermark, counts, newest, position, events, lastRead atomic.Int64
+	status                                                atomic.Uint32
+	ahead                                                 atomic.Bool
 }
 
 // publish is called where the partition's flushes are.
 func (p *partition) publish() {
 	g := &p.progress
 	g.watermark.Store(p.combiner.wm.Current())
+	g.counts.Store(p.combiner.wm.Current())
 	g.newest.Store(p.newest)
 	g.position.Store(p.read)
 	g.events.Store(p.events)
@@ -47,7 +51,7 @@ func (p *partition) snapshot() PartitionStatus {
 	g := &p.progress
 	s := PartitionStatus{
 		Origin: p.origin, Status: watermark.Status(g.status.Load()), Ahead: g.ahead.Load(),
-		Watermark: g.watermark.Load(), Newest: g.newest.Load(), Position: g.position.Load(), Events: g.events.Load(),
+		Watermark: g.watermark.Load(), Counts: g.counts.Load(), Newest: g.newest.Load(), Position: g.position.Load(), Events: g.events.Load(),
 	}
 	if at := g.lastRead.Load(); at > 0 {
 		s.LastRead = time.Unix(0, at)
@@ -67,7 +71,15 @@ type roster struct {
 // keptEnded is how many ended partitions are remembered.
 const keptEnded = 64
 
-func (o *roster) add(p *partition, s watermark.Status) {
+// activated notes that a partition counts (again), with a watermark of at least
+// counts.
+func (p *partition) activated(counts int64) {
+	p.progress.counts.Store(counts)
+	p.progress.status.Store(uint32(watermark.Active))
+}
+
+func (o *roster) add(p *partition, s watermark.Status, counts int64) {
+	p.progress.counts.Store(counts)
 	p.progress.watermark.Store(p.combiner.wm.Current())
 	p.progress.newest.Store(event.MinTime)
 	p.progress.position.Store(p.read)
@@ -119,15 +131,15 @@ func Holder(all []PartitionStatus) int {
 		if p.Status != watermark.Active && p.Status != watermark.Waiting {
 			continue
 		}
-		if holder < 0 || p.Watermark < all[holder].Watermark {
+		if holder < 0 || p.Counts < all[holder].Counts {
 			holder = i
 		}
 	}
 	return holder
 }
 
-// WatermarkSince is when the combined watermark moved last; the zero time if it
-// never did in this run.
+// WatermarkSince is when the combined watermark moved last, or when the run began
+// if it never did; the zero time before that.
 func (r *Runner) WatermarkSince() time.Time {
 	if at := r.movedAt.Load(); at > 0 {
 		return time.Unix(0, at)
@@ -135,10 +147,10 @@ func (r *Runner) WatermarkSince() time.Time {
 	return time.Time{}
 }
 
-// Waited is for how long the partitions have waited, all together: for workers
-// that decode and combine, and for slower partitions.
+// Waited is for how long the partitions have waited so far, all together: for
+// workers that decode and combine, and for slower partitions.
 func (r *Runner) Waited() (workers, alignment time.Duration) {
-	return time.Duration(r.waitedWorkers.Load()), time.Duration(r.waitedAlignment.Load())
+	return r.waitedWorkers.Total(), r.waitedAlignment.Total()
 }
 
 // Timings is how many rows of a query went out in this run, by result.Timing.
@@ -192,26 +204,40 @@ func (s *shard) publishSizes(now int64, quiet bool) {
 	}
 }
 
-// pause is whether pumps are to stop reading. Guarded by the runner's mu.
+// pause is whether pumps are to stop reading. It is apart from the runner's mu,
+// as progress is: who pauses must not wait for a sink.
 type pause struct {
-	on      bool
-	visible atomic.Bool
+	mu sync.Mutex
+	// resumed is closed when a pause is over; nil without one.
+	resumed chan struct{}
+}
+
+// set begins or ends a pause.
+func (p *pause) set(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case on && p.resumed == nil:
+		p.resumed = make(chan struct{})
+	case !on && p.resumed != nil:
+		close(p.resumed)
+		p.resumed = nil
+	}
+}
+
+// wait is closed when the pause is over; nil if there is none.
+func (p *pause) wait() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.resumed
 }
 
 // Pause makes partitions read no more until Resume. Chunks that are being read
 // are still processed. While paused the wall clock closes no windows.
-func (r *Runner) Pause() { r.setPaused(true) }
+func (r *Runner) Pause() { r.pause.set(true) }
 
 // Resume ends a Pause.
-func (r *Runner) Resume() { r.setPaused(false) }
+func (r *Runner) Resume() { r.pause.set(false) }
 
 // Paused reports whether the runner is.
-func (r *Runner) Paused() bool { return r.pause.visible.Load() }
-
-func (r *Runner) setPaused(on bool) {
-	r.pause.visible.Store(on)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.pause.on = on
-	r.moved.Broadcast()
-}
+func (r *Runner) Paused() bool { return r.pause.wait() != nil }

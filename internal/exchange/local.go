@@ -47,6 +47,17 @@ func (l *Local) Send(ctx context.Context, shard int, f *Flush) error {
 	}
 }
 
+// Room reports whether every shard takes a flush at once. It holds until the
+// next Send.
+func (l *Local) Room() bool {
+	for _, c := range l.shards {
+		if len(c) == cap(c) {
+			return false
+		}
+	}
+	return true
+}
+
 // Receive is the channel that a shard reads.
 func (l *Local) Receive(shard int) <-chan *Flush { return l.shards[shard] }
 

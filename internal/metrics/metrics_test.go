@@ -40,7 +40,8 @@ func full() pipeline.Status {
 		DeadByReason: map[string]int64{"json": 2}, Waited: map[string]float64{"workers": 1.5, "outbox": 2},
 		Queries: []pipeline.QueryStatus{{
 			Name:    "q",
-			Ledger:  pipeline.Ledger{Query: "q", Read: 21, InWindows: 1, Late: 2, Dead: 3, Filtered: 4, Unwindowed: 5, Duplicate: 6, Overflow: 1},
+			Ledger:  pipeline.Ledger{Query: "q", Read: 1021, InWindows: 1001, Late: 2, Dead: 3, Filtered: 4, Unwindowed: 5, Duplicate: 6, Overflow: 1},
+			Run:     pipeline.Ledger{Query: "q", Read: 21, InWindows: 1, Late: 2, Dead: 3, Filtered: 4, Unwindowed: 5, Duplicate: 6, Overflow: 1},
 			Results: map[string]int64{"on_time": 7, "late": 1}, OpenWindows: 8, LiveKeys: 9, StateBytes: 1000,
 		}},
 		Partitions: []pipeline.PartitionStatus{
@@ -70,6 +71,8 @@ func observed(status func() pipeline.Status) *Metrics {
 	o.Processed(100, 3*time.Millisecond)
 	o.Delivered(pipeline.Delivered{Sink: "file", Rows: 2, Took: time.Millisecond, Fired: 20 * time.Millisecond, Ended: 6 * time.Second})
 	o.Delivered(pipeline.Delivered{Sink: "file", Rows: 2, Took: time.Millisecond, Fired: 20 * time.Millisecond, Ended: -1})
+	// Late events and dead letters have not fired.
+	o.Delivered(pipeline.Delivered{Sink: "file", Rows: 1, Took: time.Millisecond, Fired: -1, Ended: -1})
 	o.Epoch(pipeline.EpochDone{Number: 1, Took: 4 * time.Millisecond, Stall: time.Millisecond, Bytes: 4096})
 	return m
 }
@@ -155,7 +158,7 @@ func TestValues(t *testing.T) {
 		`processor_processing_latency_seconds_sum 0.003`,
 		`processor_result_latency_seconds_sum{sink="file"} 0.04`,
 		`processor_result_latency_seconds_count{sink="pg"} 0`,
-		`processor_sink_write_seconds_count{sink="file"} 2`,
+		`processor_sink_write_seconds_count{sink="file"} 3`,
 		`processor_end_to_end_latency_seconds_count{sink="file"} 1`,
 		`processor_end_to_end_latency_seconds_bucket{sink="file",le="10"} 1`,
 		`processor_end_to_end_latency_seconds_bucket{sink="file",le="5"} 0`,

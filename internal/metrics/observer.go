@@ -17,7 +17,9 @@ func (m *Metrics) processed(_ int, took time.Duration) { m.processing.Observe(to
 func (m *Metrics) delivered(d pipeline.Delivered) {
 	sink := clean(d.Sink)
 	m.write.WithLabelValues(sink).Observe(d.Took.Seconds())
-	m.result.WithLabelValues(sink).Observe(d.Fired.Seconds())
+	if d.Fired >= 0 {
+		m.result.WithLabelValues(sink).Observe(d.Fired.Seconds())
+	}
 	if d.Ended >= 0 {
 		m.endToEnd.WithLabelValues(sink).Observe(d.Ended.Seconds())
 	}

@@ -39,6 +39,7 @@ export function why() {
     const still = between(answer.watermark_since, answer.now);
     setText(facts, `${holder}; up to ${duration(answer.max_out_of_orderness_seconds)} of disorder are waited for${still === null ? "" : `; the watermark moved ${duration(still)} ago`}. ${answer.total > 0 ? `${count(answer.total)} open, next first.` : ""}`);
     setShown(grid.node, answer.total > 0);
+    if (answer.unseen) setText(facts, `The windows cannot be seen: ${answer.unseen}.`);
     grid.show(answer.windows ?? []);
   };
 }
