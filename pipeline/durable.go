@@ -53,7 +53,7 @@ type durable struct {
 
 	observer    Observer
 	outboxLimit int64
-	vitals      vitals
+	vitals      *vitals
 
 	newest  atomic.Uint64
 	workers sync.WaitGroup
@@ -315,6 +315,7 @@ func (d *durable) close() error {
 	if d.stop != nil {
 		d.stop()
 	}
+	d.vitals.end()
 	d.workers.Wait()
 	d.vitals.use.Lock()
 	defer d.vitals.use.Unlock()

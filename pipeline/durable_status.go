@@ -2,7 +2,9 @@ package pipeline
 
 import (
 	"context"
+	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/llm-optimizer/processor/internal/delivery"
@@ -27,8 +29,34 @@ type vitals struct {
 	// when it is closed.
 	use    sync.RWMutex
 	closed bool
-	// checkpointing is held by whoever makes, drops or lists checkpoints.
-	checkpointing sync.Mutex
+	// size is what the store took when that was last asked.
+	size atomic.Int64
+	// checkpointing is full while somebody makes, drops or lists checkpoints.
+	checkpointing chan struct{}
+	// closing ends, by end, when the store is about to be closed: nobody who
+	// uses it from outside may keep the process from ending.
+	closing context.Context
+	end     context.CancelFunc
+}
+
+func newVitals() *vitals {
+	v := &vitals{checkpointing: make(chan struct{}, 1)}
+	v.size.Store(-1)
+	v.closing, v.end = context.WithCancel(context.Background())
+	return v
+}
+
+// turn waits until nobody else has to do with checkpoints; done gives the turn
+// to the next.
+func (v *vitals) turn(ctx context.Context) (done func(), err error) {
+	select {
+	case v.checkpointing <- struct{}{}:
+		return func() { <-v.checkpointing }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for another checkpoint to be made: %w", context.Cause(ctx))
+	case <-v.closing.Done():
+		return nil, ErrNotRunning
+	}
 }
 
 func (v *vitals) committed(cut time.Time, e EpochDone) {
@@ -39,7 +67,7 @@ func (v *vitals) committed(cut time.Time, e EpochDone) {
 
 // status is the state as it is told to others.
 func (d *durable) status(out *delivery.Delivery) *StateStatus {
-	v := &d.vitals
+	v := d.vitals
 	bytes := d.storeBytes()
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -53,21 +81,33 @@ func (d *durable) status(out *delivery.Delivery) *StateStatus {
 	}
 }
 
-// storeBytes is what the store takes, -1 if nobody knows.
+// storeBytes is what the store takes, -1 if nobody knows. It does not wait for a
+// store that is being closed.
 func (d *durable) storeBytes() int64 {
-	d.vitals.use.RLock()
-	defer d.vitals.use.RUnlock()
-	if s, ok := d.db.(state.Sized); ok && !d.vitals.closed {
-		return s.Bytes()
+	v := d.vitals
+	if !v.use.TryRLock() {
+		return v.size.Load()
 	}
-	return -1
+	defer v.use.RUnlock()
+	s, ok := d.db.(state.Sized)
+	if !ok || v.closed {
+		return -1
+	}
+	v.size.Store(s.Bytes())
+	return v.size.Load()
 }
 
 // makeCheckpoint makes one, counts it and tells of it.
 func (d *durable) makeCheckpoint(ctx context.Context, cp state.Checkpointer) (string, error) {
-	v := &d.vitals
-	v.checkpointing.Lock()
-	defer v.checkpointing.Unlock()
+	v := d.vitals
+	done, err := v.turn(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer done()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(v.closing, func() { cancel(ErrNotRunning) })()
 	v.use.RLock()
 	defer v.use.RUnlock()
 	if v.closed {
@@ -96,6 +136,9 @@ func (d *durable) makeCheckpoint(ctx context.Context, cp state.Checkpointer) (st
 
 // CheckpointNow makes a checkpoint and returns its name.
 func (p *Pipeline) CheckpointNow(ctx context.Context) (string, error) {
+	if p.spec.State.Store == nil {
+		return "", fmt.Errorf("the state is in memory (state.backend): %w", ErrNoCheckpoints)
+	}
 	_, _, d := p.at()
 	if d == nil || p.run.over.Load() {
 		return "", ErrNotRunning
@@ -114,7 +157,10 @@ func (p *Pipeline) Checkpoints(ctx context.Context) ([]string, error) {
 	if d == nil {
 		return nil, nil
 	}
-	d.vitals.checkpointing.Lock()
-	defer d.vitals.checkpointing.Unlock()
+	done, err := d.vitals.turn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	return d.spec.Store.Checkpoints(ctx)
 }

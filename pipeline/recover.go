@@ -75,7 +75,7 @@ func (r *recovery) attempt(ctx context.Context, fresh bool) (*durable, *engine.R
 	spec := &r.p.spec.State
 	d := &durable{
 		spec: spec, log: r.log, tracer: r.p.spec.Tracer, out: r.out, observer: r.p.spec.Observer, outboxLimit: r.p.spec.Limits.Outbox,
-		early: r.p.spec.Delivery == AtLeastOnce,
+		early: r.p.spec.Delivery == AtLeastOnce, vitals: newVitals(),
 	}
 	d.source, _ = r.p.spec.Source.(source.Acknowledger)
 	facts, err := r.facts(ctx, fresh)

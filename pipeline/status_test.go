@@ -472,3 +472,13 @@ func TestWhatEachSinkTakes(t *testing.T) {
 			"late_events[late_events] []", "dead[dead_letters] []")
 	})
 }
+
+// TestCheckpointsOfStateInMemory says why there are none.
+func TestCheckpointsOfStateInMemory(t *testing.T) {
+	a := newTap("a")
+	watched(t, &taps{start: []*tap{a}}, nil, func(t *testing.T, p *pipeline.Pipeline, _ func()) {
+		if _, err := p.CheckpointNow(t.Context()); !errors.Is(err, pipeline.ErrNoCheckpoints) || !strings.Contains(err.Error(), "the state is in memory (state.backend)") {
+			t.Errorf("a checkpoint: %v", err)
+		}
+	})
+}
