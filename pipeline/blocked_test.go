@@ -112,3 +112,17 @@ func TestASinkThatTakesNothingIsSeen(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestASinkThatIsToBlame is named when the end takes too long.
+func TestASinkThatIsToBlame(t *testing.T) {
+	t.Parallel()
+	src := &feed{lines: make(chan string), live: true}
+	p, stop, wait := start(t, counting(src).To(&hung{back: make(chan struct{})}).ShutdownTimeout(20*time.Millisecond))
+	src.lines <- `{"t":1,"k":"a"}`
+	src.lines <- `{"t":11,"k":"a"}`
+	eventually(t, "the sink is in trouble", func() bool { return p.Status().Sinks[0].Trouble.Since != nil })
+	stop()
+	if o := wait(); o.err == nil || !strings.Contains(o.err.Error(), "has taken no rows since ") || !strings.Contains(o.err.Error(), ": connection refused") {
+		t.Errorf("the run ends with %v", o.err)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,8 +22,10 @@ import (
 
 // run is a pipeline while it runs.
 type run struct {
-	begun   atomic.Bool
-	mu      sync.Mutex // guards runner of Pipeline, started, ended, state and out
+	begun atomic.Bool
+	mu    sync.Mutex // guards runner of Pipeline, called, started, ended, state and out
+	// called is when Run was, started when reading began.
+	called  time.Time
 	started time.Time
 	ended   time.Time
 	state   *durable
@@ -34,11 +37,11 @@ type run struct {
 	draining, over atomic.Bool
 }
 
-// startedAt is when the run began to read; the zero time before.
-func (r *run) startedAt() time.Time {
+// calledAt is when Run was called; the zero time before.
+func (r *run) calledAt() time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.started
+	return r.called
 }
 
 // Run processes the source to its end, or until ctx ends: then what was read
@@ -53,9 +56,13 @@ func (p *Pipeline) Run(ctx context.Context) (Summary, error) {
 		log = slog.Default()
 	}
 	p.run.sampler.log = log
+	p.run.mu.Lock()
+	p.run.called = time.Now()
+	p.run.mu.Unlock()
 	hard, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	var drain sync.WaitGroup
 	drain.Go(func() { p.boundDrain(ctx, hard, cancel) })
+	drain.Go(func() { p.logTroubles(hard, log) })
 	defer drain.Wait()
 	defer cancel(nil)
 	defer p.run.over.Store(true)
@@ -69,7 +76,7 @@ func (p *Pipeline) Run(ctx context.Context) (Summary, error) {
 	if err == nil {
 		err = x.run(ctx)
 	}
-	stopped := x.runner == nil && ctx.Err() != nil && errors.Is(err, ctx.Err())
+	stopped := x.runner == nil && ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx)))
 	if stopped {
 		log.Info("stopped before it began to read", "while", err)
 		err = nil
@@ -115,7 +122,7 @@ func (x *execution) begin(ctx context.Context) (err error) {
 		return err
 	}
 	if err = p.checkTargets(x.parts); err == nil {
-		err = x.out.Open(x.hard)
+		err = x.out.Open(ctx) // who is told to end while it waits for servers has nothing to drain
 	}
 	if err != nil {
 		return errors.Join(err, runner.Close())
@@ -200,7 +207,7 @@ func (p *Pipeline) boundDrain(ctx, hard context.Context, cancel context.CancelCa
 	defer t.Stop()
 	select {
 	case <-t.C:
-		cancel(fmt.Errorf("not drained within the shutdown timeout of %v: raise shutdown_timeout, or see why a sink is slow", p.spec.ShutdownTimeout))
+		cancel(fmt.Errorf("not drained within the shutdown timeout of %v: raise shutdown_timeout, or see why a sink is slow%s", p.spec.ShutdownTimeout, p.blame()))
 	case <-hard.Done():
 	}
 }
@@ -335,12 +342,15 @@ func (p *Pipeline) Progress() Summary {
 	}
 	for i, q := range p.plan.Queries {
 		for _, n := range r.Nulls(i) {
-			s.Nulls = append(s.Nulls, Nulls{Query: q.Info.Name, Field: n.Field, Key: n.Key, Rows: n.Rows, Nulls: n.Nulls})
+			one := Nulls{Query: q.Info.Name, Field: n.Field, Key: n.Key, Rows: n.Rows, Nulls: n.Nulls}
+			if !slices.Contains(s.Nulls, one) { // several aggregates may compute on one field
+				s.Nulls = append(s.Nulls, one)
+			}
 		}
-		l := ledgerOf(r, state, i, q)
-		s.Queries = append(s.Queries, l)
-		s.Late += l.Late
-		s.Results += l.Results
+		s.Queries = append(s.Queries, ledgerOf(r, state, i, q))
+		run := ledgerOf(r, nil, i, q)
+		s.Late += run.Late
+		s.Results += run.Results
 	}
 	return s
 }

@@ -42,7 +42,7 @@ func (p *Pipeline) at() (r *engine.Runner, out *delivery.Delivery, d *durable) {
 func (p *Pipeline) Status() Status {
 	now := time.Now()
 	s := Status{
-		Name: p.spec.Name, Phase: p.phase(), Now: now.UTC(), Started: p.run.startedAt(),
+		Name: p.spec.Name, Phase: p.phase(), Now: now.UTC(), Started: p.run.calledAt(),
 		Refused: p.run.refused.Load(), DeadByReason: p.run.reasons.counts(),
 		Source: p.sourceTrouble(), Queries: []QueryStatus{}, Partitions: []PartitionStatus{}, Sinks: []SinkStatus{},
 	}
@@ -51,6 +51,9 @@ func (p *Pipeline) Status() Status {
 		s.Queries = append(s.Queries, p.queryStatus(r, d, i, q))
 	}
 	if r == nil {
+		for _, l := range p.lanes {
+			s.Sinks = append(s.Sinks, p.sinkStatus(delivery.Status{Lane: l}))
+		}
 		s.Waited = map[string]float64{"workers": 0, "alignment": 0, "outbox": 0}
 		return s
 	}

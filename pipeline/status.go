@@ -26,9 +26,10 @@ const (
 // Counters are of this run, but for ledgers, which are of the whole life of the
 // state. Times that are not known are nil.
 type Status struct {
-	Name    string    `json:"name"`
-	Phase   Phase     `json:"phase"`
-	Now     time.Time `json:"now"`
+	Name  string    `json:"name"`
+	Phase Phase     `json:"phase"`
+	Now   time.Time `json:"now"`
+	// Started is when Run was called.
 	Started time.Time `json:"started"`
 	// Watermark is the combined one, WatermarkSince when it moved last, or reading
 	// began, and HeldBy the partition whose own watermark it is; empty while none counts.

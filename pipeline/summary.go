@@ -14,7 +14,7 @@ type Summary struct {
 	// Events is the number of decoded events, Dead of records that were not,
 	// Refused of events that some query refused for a wrong type.
 	Events, Dead, Refused int64
-	// Late counts late events and Results results, over all queries.
+	// Late counts late events and Results results of this run, over all queries.
 	Late, Results int64
 	Elapsed       time.Duration
 	// Watermark is the combined watermark, event.MinTime before there is one.
@@ -30,7 +30,8 @@ type Summary struct {
 	KeptWindows int64
 	State       string
 	Epoch       uint64
-	// Queries has a ledger for each query, in their order.
+	// Queries has a ledger for each query, in their order: of the whole life of
+	// the state.
 	Queries []Ledger
 	// Nulls says of each field that a query groups by or computes on how often
 	// it was null in this run. Producers such as the Collector write NaN as
