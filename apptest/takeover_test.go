@@ -221,6 +221,13 @@ func testOutputRemoved(t *testing.T, l *life) {
 		t.Fatal(err)
 	}
 	compareExactly(t, l.want, s)
+	// Once is enough, also when no row follows.
+	if err := os.Remove(s.path("results.jsonl")); err != nil {
+		t.Fatal(err)
+	}
+	s.refused(t, []string{s.path("results.jsonl"), "--redeliver"})
+	s.finish(t, "--redeliver")
+	s.finish(t)
 }
 
 // What somebody else has written behind the rows is cut off.

@@ -30,11 +30,19 @@ func (s *site) checkpoints(t testing.TB) (names []string) {
 func (l *life) checkpointed(t testing.TB) *site {
 	t.Helper()
 	s, r := l.begin(t, often)
-	early := s.glob(t, "state/checkpoints/20*")
+	// Those of before there are rows may be of a state that has not read anything
+	// yet, and so may the next one, which is being made meanwhile.
+	early, rows := s.glob(t, "state/checkpoints/20*"), false
 	r.until(t, "checkpoints of now", func() bool {
 		now := s.glob(t, "state/checkpoints/20*")
-		if len(early) == 0 || s.size("results.jsonl") == 0 {
-			early = now // these may be of a state that has not read anything yet
+		if s.size("results.jsonl") == 0 {
+			early = now
+			return false
+		}
+		if !rows {
+			if rows = !slices.Equal(now, early); rows {
+				early = now
+			}
 			return false
 		}
 		return len(now) >= 3 && !slices.ContainsFunc(now, func(c string) bool { return slices.Contains(early, c) })

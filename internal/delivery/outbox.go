@@ -113,6 +113,9 @@ func (d *Delivery) Resume(ctx context.Context, o Outbox) error {
 				return fmt.Errorf("resuming sink %s: %w", l.Name, err)
 			}
 			f.held = held
+			if o.Redeliver {
+				f.token = nil // what was taken over is marked anew, also if no row follows
+			}
 		}
 		f.reached, f.moved = f.held, !known || f.held != p.Epoch
 		f.behind, f.quiet = true, true // rows of the last run come first
@@ -131,7 +134,7 @@ func heldBy(ctx context.Context, m sink.Marker, known sink.Mark, newest uint64, 
 	return held, err
 }
 
-// Mark gives new sinks their first mark. It comes between Start and Run, when
+// Mark gives sinks that are new or were taken over their first mark. It comes between Start and Run, when
 // the state has been committed whose incarnation they are to know: one that a
 // crash undid would lock them.
 func (d *Delivery) Mark(ctx context.Context) error {
