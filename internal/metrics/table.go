@@ -125,7 +125,7 @@ var (
 	stateMemory = declare("processor_state_memory_bytes", gauge, inBytes,
 		"About the memory of a query's windows.", "query")
 	stateStore = declare("processor_state_store_bytes", gauge, inBytes,
-		"What the durable state takes in its store, where the backend knows.")
+		"What the durable state takes in its store, without checkpoints: on the disk, or about the memory of its Redis server; absent where it is not known.")
 	epoch = declare("processor_epoch", gauge, plain,
 		"The number of the last durable epoch.")
 	epochDuration = declareHistogram("processor_epoch_duration_seconds", brief,
