@@ -65,6 +65,8 @@ var (
 	_ sink.Sink      = (*Sink)(nil)
 	_ sink.Describer = (*Sink)(nil)
 	_ sink.Replacer  = (*Sink)(nil)
+	_ sink.Reporter  = (*Sink)(nil)
+	_ sink.Rejecter  = (*Sink)(nil)
 )
 
 // Replaces reports that a later row of a window takes the place of an earlier

@@ -196,6 +196,9 @@ func (p *Pipeline) sinkStatus(l delivery.Status) SinkStatus {
 	if rep, ok := l.Sink.(sink.Reporter); ok {
 		s.Retries, s.Trouble = rep.Retries(), troubleOf(rep.Trouble())
 	}
+	if rej, ok := l.Sink.(sink.Rejecter); ok {
+		s.Rejected = rej.Rejected()
+	}
 	return s
 }
 

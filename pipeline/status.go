@@ -132,6 +132,9 @@ type SinkStatus struct {
 	// not take rows at present.
 	Retries int64         `json:"retries"`
 	Trouble TroubleStatus `json:"trouble"`
+	// Rejected counts what the other side has refused for good of requests that
+	// it took otherwise: points of an otlp sink.
+	Rejected int64 `json:"rejected"`
 	// Failed says that the sink has refused rows for good: the run ends.
 	Failed bool `json:"failed"`
 }

@@ -452,6 +452,26 @@ func TestTroubleOfASourceIsTold(t *testing.T) {
 	})
 }
 
+// reporting is a sink that tells how it gets on.
+type reporting struct{ seen }
+
+func (*reporting) Trouble() (time.Time, error) { return time.Unix(5, 0), errors.New("no disk") }
+func (*reporting) Retries() int64              { return 3 }
+func (*reporting) Rejected() int64             { return 4 }
+
+func TestWhatASinkReportsIsTold(t *testing.T) {
+	a := newTap("a")
+	watched(t, &taps{start: []*tap{a}}, func(s *pipeline.Spec) { s.Sinks = append(s.Sinks, named("told", &reporting{})) }, func(t *testing.T, p *pipeline.Pipeline, _ func()) {
+		quiet, told := p.Status().Sinks[0], p.Status().Sinks[1]
+		if told.Retries != 3 || told.Rejected != 4 || told.Trouble.Error != "no disk" || seconds(told.Trouble.Since) != "5" {
+			t.Errorf("of the sink it says %+v", told)
+		}
+		if quiet.Retries != 0 || quiet.Rejected != 0 || quiet.Trouble.Since != nil {
+			t.Errorf("of one that says nothing it says %+v", quiet)
+		}
+	})
+}
+
 // TestWhatEachSinkTakes wants of each sink what it is given and of which queries.
 func TestWhatEachSinkTakes(t *testing.T) {
 	t.Parallel()

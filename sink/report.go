@@ -17,6 +17,15 @@ type Reporter interface {
 	Retries() int64
 }
 
+// Rejecter is a sink whose other side may take a request but for a part of it,
+// which it refuses for good: the sink gives that part up and goes on. Any
+// goroutine may call its method, at any time.
+type Rejecter interface {
+	// Rejected is how much was given up so since the sink was made, in what the
+	// other side counts, such as points of a metric. It never goes back.
+	Rejected() int64
+}
+
 // Troubles keeps what a Reporter says: embed one, or keep it in a field. The
 // zero Troubles knows of none. Its methods may be called by any goroutine.
 type Troubles struct {

@@ -48,8 +48,8 @@ type Watched interface {
 
 // Sized is a Backend that knows how large it is.
 type Sized interface {
-	// Bytes is what the store takes where it lives, about. It is cheap, and may
-	// run beside Apply.
+	// Bytes is what the store takes where it lives, about, or -1 while that is
+	// not known. It is cheap, does not wait, and may run beside Apply.
 	Bytes() int64
 }
 

@@ -10,9 +10,13 @@ func sinks() row {
 			lines: []line{{"sum by (sink) (rate(processor_sink_rows_total{@}[$__rate_interval]))", "{{sink}}"}},
 		},
 		{
-			title: "Retries", unit: units.CountsPerSecond, width: 6,
-			what:  "Attempts beyond the first a second. Now and then is fine; all the time: the server behind the sink refuses or times out; the log says what it answers.",
-			lines: []line{{"sum by (sink) (rate(processor_sink_retries_total{@}[$__rate_interval]))", "{{sink}}"}},
+			title: "Retries and refusals", unit: units.CountsPerSecond, width: 6,
+			what: "Attempts beyond the first a second. Now and then is fine; all the time: the server behind the sink refuses or times out; the log says what it answers. " +
+				"Refused: points that a server of OpenTelemetry has not taken with the rest of a request. They are not sent again; the log says why.",
+			lines: []line{
+				{"sum by (sink) (rate(processor_sink_retries_total{@}[$__rate_interval]))", "{{sink}}"},
+				{"sum by (sink) (rate(processor_sink_rejected_total{@}[$__rate_interval]))", "{{sink}} refused"},
+			},
 		},
 		{
 			title: "Up", unit: units.BoolOnOff, width: 6,

@@ -12,35 +12,40 @@ import (
 )
 
 // Handler adds trace_id and span_id to a line whose context has a span, and
-// limits repeats: of one message at one level, whatever its attributes, five
-// lines go out in ten seconds. The others are counted, and one more line with
-// the message says how many they were (repeated). It comes with the first line,
-// of any message, after the ten seconds, or with Flush. Debug lines are not
-// limited: who asks for them wants all.
+// limits repeats: of one message at one level five lines go out in ten seconds.
+// Warnings and errors with other attributes are other facts: of them five go out
+// with the same attributes, up to a hundred in all. The others are counted, and
+// one more line with the message says how many they were (repeated). It comes
+// with the first line, of any message, after the ten seconds, or with Flush.
+// Debug lines are not limited: who asks for them wants all.
 type Handler struct {
 	next    slog.Handler
 	repeats *repeats
+	// with is the digest of the attributes and groups that next has.
+	with digest
 }
 
 // New returns a Handler that writes to next.
-func New(next slog.Handler) *Handler { return &Handler{next, &repeats{seen: map[message]*tally{}}} }
+func New(next slog.Handler) *Handler {
+	return &Handler{next: next, repeats: &repeats{plain: next, seen: map[message]*tally{}}}
+}
 
 // Enabled is what next says.
 func (h *Handler) Enabled(ctx context.Context, l slog.Level) bool { return h.next.Enabled(ctx, l) }
 
 // WithAttrs keeps to the same limits.
 func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &Handler{h.next.WithAttrs(attrs), h.repeats}
+	return &Handler{h.next.WithAttrs(attrs), h.repeats, h.with.with(attrs...)}
 }
 
 // WithGroup keeps to the same limits. The ids of a trace are in the group.
 func (h *Handler) WithGroup(name string) slog.Handler {
-	return &Handler{h.next.WithGroup(name), h.repeats}
+	return &Handler{h.next.WithGroup(name), h.repeats, h.with.with(slog.Group(name))}
 }
 
 // Handle writes a line, counts it, or both.
 func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
-	write, due := h.repeats.judge(h.next, &r)
+	write, due := h.repeats.judge(h.next, h.with, &r)
 	err := tell(ctx, due)
 	if !write {
 		return err

@@ -48,15 +48,15 @@ func (b *book) lines() []string {
 func TestRepeatsAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBook()
-		for i := range 9 {
-			b.Warn("no answer", "try", i)
+		for range 9 {
+			b.Warn("no answer", "from", "a")
 		}
 		b.Info("no answer") // of another level: another message
-		if got := b.lines(); len(got) != 6 || got[4] != `level=WARN msg="no answer" try=4` || got[5] != `level=INFO msg="no answer"` {
+		if got := b.lines(); len(got) != 6 || got[4] != `level=WARN msg="no answer" from=a` || got[5] != `level=INFO msg="no answer"` {
 			t.Fatalf("the log has %q", got)
 		}
 		time.Sleep(10*time.Second - time.Nanosecond)
-		b.Warn("no answer", "try", 9)
+		b.Warn("no answer", "from", "a")
 		if got := b.String(); got != "" {
 			t.Fatalf("within the period the log has %q", got)
 		}
@@ -65,14 +65,75 @@ func TestRepeatsAreCounted(t *testing.T) {
 		if got := b.lines(); len(got) != 2 || got[0] != `level=WARN msg="no answer" repeated=5` || got[1] != `level=DEBUG msg="something else"` {
 			t.Errorf("after the period the log has %q", got)
 		}
-		b.Warn("no answer", "try", 10)
-		if got := b.lines(); len(got) != 1 || got[0] != `level=WARN msg="no answer" try=10` {
+		b.Warn("no answer", "from", "a")
+		if got := b.lines(); len(got) != 1 || got[0] != `level=WARN msg="no answer" from=a` {
 			t.Errorf("in the next period the log has %q", got)
 		}
 		if err := logging.Flush(b.Logger); err != nil || b.Len() > 0 {
 			t.Errorf("nothing was held back, and Flush says %q, %v", b.String(), err)
 		}
 	})
+}
+
+// What differs in its attributes is another fact, wherever they come from: none
+// may go unsaid for the others. What was said of each is not repeated for ever.
+func TestDifferentFactsAreTold(t *testing.T) {
+	const queries = 8
+	for name, say := range map[string]func(l *slog.Logger, query string){
+		"of the line":    func(l *slog.Logger, query string) { l.Warn("dropped", "query", query) },
+		"of the logger":  func(l *slog.Logger, query string) { l.With("query", query).Error("dropped") },
+		"of its group":   func(l *slog.Logger, query string) { l.WithGroup(query).Warn("dropped", "n", 1) },
+		"within a group": func(l *slog.Logger, query string) { l.Warn("dropped", slog.Group("of", "query", query)) },
+	} {
+		b := newBook()
+		for range 7 {
+			for i := range queries {
+				say(b.Logger, fmt.Sprint("q", i))
+			}
+		}
+		text := b.String()
+		if got := len(b.lines()); got != queries*5 {
+			t.Errorf("attributes %s: %d lines, want five of each of %d:\n%s", name, got, queries, text)
+		}
+		for i := range queries {
+			if !strings.Contains(text, fmt.Sprint("q", i)) {
+				t.Errorf("attributes %s: nothing is said of q%d", name, i)
+			}
+		}
+		err := logging.Flush(b.Logger)
+		if end := b.lines(); err != nil || len(end) != 1 || !strings.HasSuffix(end[0], fmt.Sprint("msg=dropped repeated=", queries*2)) {
+			t.Errorf("attributes %s: at the end it says %q, %v", name, end, err)
+		}
+	}
+}
+
+// Even where every line is another fact there is an end to them.
+func TestAFloodOfFactsIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBook()
+		for i := range 5000 {
+			b.Warn("no answer", "try", i)
+		}
+		if got := b.lines(); len(got) != 100 || got[99] != `level=WARN msg="no answer" try=99` {
+			t.Errorf("%d lines, the last %q", len(got), got[len(got)-1])
+		}
+		time.Sleep(10 * time.Second)
+		b.Warn("no answer", "try", 0)
+		if got := b.lines(); len(got) != 2 || got[0] != `level=WARN msg="no answer" repeated=4900` || got[1] != `level=WARN msg="no answer" try=0` {
+			t.Errorf("after the period the log has %q", got)
+		}
+	})
+}
+
+// Lines that tell what goes on are the same whatever they have with them.
+func TestInfoIsLimitedByItsMessage(t *testing.T) {
+	b := newBook()
+	for i := range 50 {
+		b.With("a", i).Info("new partitions", "n", i)
+	}
+	if got := b.lines(); len(got) != 5 {
+		t.Errorf("%d lines", len(got))
+	}
 }
 
 // Each message has a period of its own, and what it held back is told with the

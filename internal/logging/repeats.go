@@ -2,6 +2,7 @@ package logging
 
 import (
 	"cmp"
+	"hash/maphash"
 	"log/slog"
 	"slices"
 	"sync"
@@ -9,25 +10,74 @@ import (
 )
 
 const (
-	// often is how many lines of one message go out in a period.
+	// often is how many lines of one message go out in a period; of warnings and
+	// errors, how many with the same attributes.
 	often  = 5
 	period = 10 * time.Second
+	// lots is how many lines of one message go out in a period if all of them
+	// have other attributes.
+	lots = 100
 	// most is how many messages are counted at once. There are far fewer in the
 	// code; one that finds no place is not limited.
 	most = 512
 )
 
-// message is what makes two lines the same.
+// message is what is counted together.
 type message struct {
 	level slog.Level
 	text  string
 }
 
+// digest stands for attributes. Two that differ have the same one with a chance
+// that does not matter.
+type digest uint64
+
+var seed = maphash.MakeSeed()
+
+// with is the digest of attributes that come after those of d.
+func (d digest) with(attrs ...slog.Attr) digest {
+	var h maphash.Hash
+	h.SetSeed(seed)
+	maphash.WriteComparable(&h, d)
+	for _, a := range attrs {
+		maphash.WriteComparable(&h, a.Key)
+		maphash.WriteComparable(&h, a.Value.Resolve().String())
+	}
+	return digest(h.Sum64())
+}
+
+// digestOf is that of a line whose logger has the attributes of d. Lines below a
+// warning tell what goes on, of which there may be very much: all are the same.
+func digestOf(r *slog.Record, d digest) digest {
+	if r.Level < slog.LevelWarn {
+		return 0
+	}
+	attrs := make([]slog.Attr, 0, r.NumAttrs())
+	r.Attrs(func(a slog.Attr) bool {
+		attrs = append(attrs, a)
+		return true
+	})
+	return d.with(attrs...)
+}
+
 // tally counts one message in the period that began with its first line.
 type tally struct {
 	began time.Time
-	lines int
-	held  repeated
+	// written counts the lines that went out, in all and by their attributes.
+	written int
+	said    map[digest]int
+	held    repeated
+}
+
+// take says whether one more line goes out, and counts it then. So what is
+// remembered is bounded by what is written.
+func (t *tally) take(d digest) bool {
+	if t.written >= lots || t.said[d] >= often {
+		return false
+	}
+	t.written++
+	t.said[d]++
+	return true
 }
 
 // repeated are the lines of a message that were held back.
@@ -37,6 +87,7 @@ type repeated struct {
 	since time.Time // the first of them
 	at    time.Time // when they are told
 	to    slog.Handler
+	of    digest // that of to
 }
 
 func (r *repeated) record() slog.Record {
@@ -48,14 +99,19 @@ func (r *repeated) record() slog.Record {
 // repeats counts the messages of late. It has no clock: the time is that of the
 // lines.
 type repeats struct {
+	// plain is the handler without the attributes of any logger.
+	plain slog.Handler
+
 	mu   sync.Mutex
 	seen map[message]*tally
 	// next is when the first period of those seen ends.
 	next time.Time
 }
 
-// judge says whether to write a line, and what is to be told before it.
-func (c *repeats) judge(to slog.Handler, r *slog.Record) (write bool, due []repeated) {
+// judge says whether to write a line of a logger whose attributes have a digest,
+// and what is to be told before it.
+func (c *repeats) judge(to slog.Handler, of digest, r *slog.Record) (write bool, due []repeated) {
+	d := digestOf(r, of)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !r.Time.IsZero() && !r.Time.Before(c.next) {
@@ -70,19 +126,21 @@ func (c *repeats) judge(to slog.Handler, r *slog.Record) (write bool, due []repe
 		if len(c.seen) >= most {
 			return true, due
 		}
-		t = &tally{began: r.Time}
+		t = &tally{began: r.Time, said: map[digest]int{}}
 		c.seen[m] = t
 		if end := r.Time.Add(period); len(c.seen) == 1 || end.Before(c.next) {
 			c.next = end
 		}
 	}
-	if t.lines++; t.lines <= often {
+	if t.take(d) {
 		return true, due
 	}
 	if t.held.lines++; t.held.lines == 1 {
-		t.held.message, t.held.since = m, r.Time
+		t.held.message, t.held.since, t.held.to, t.held.of = m, r.Time, to, of
+	} else if t.held.of != of {
+		t.held.to = c.plain // it speaks for more than one logger
 	}
-	t.held.at, t.held.to = r.Time, to
+	t.held.at = r.Time
 	return false, due
 }
 

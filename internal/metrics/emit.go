@@ -117,6 +117,7 @@ func (e emitter) sinks(st *pipeline.Status) {
 		s := &st.Sinks[i]
 		e.count(sinkRows, s.Rows, s.Name)
 		e.count(sinkRetries, s.Retries, s.Name)
+		e.count(sinkRejected, s.Rejected, s.Name)
 		e.set(sinkUp, truth(s.Trouble.Since == nil && !s.Failed), s.Name)
 		e.count(sinkBehind, int64(s.Behind), s.Name)
 	}

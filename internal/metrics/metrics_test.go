@@ -54,7 +54,7 @@ func full() pipeline.Status {
 		Source: pipeline.TroubleStatus{Since: at(50), Error: "no answer"},
 		Sinks: []pipeline.SinkStatus{
 			{Name: "file", Kind: "file", Rows: 11},
-			{Name: "pg", Kind: "postgres", Rows: 12, Behind: 3, Retries: 4, Trouble: pipeline.TroubleStatus{Since: at(60)}},
+			{Name: "pg", Kind: "postgres", Rows: 12, Behind: 3, Retries: 4, Rejected: 13, Trouble: pipeline.TroubleStatus{Since: at(60)}},
 			{Name: "gone", Kind: "file", Failed: true},
 		},
 		State: &pipeline.StateStatus{
@@ -191,6 +191,8 @@ func TestValues(t *testing.T) {
 		`processor_outbox_limit_bytes 1000`,
 		`processor_sink_rows_total{sink="pg"} 12`,
 		`processor_sink_retries_total{sink="pg"} 4`,
+		`processor_sink_rejected_total{sink="pg"} 13`,
+		`processor_sink_rejected_total{sink="file"} 0`,
 		`processor_sink_up{sink="file"} 1`,
 		`processor_sink_up{sink="pg"} 0`,
 		`processor_sink_up{sink="gone"} 0`,

@@ -22,6 +22,8 @@ the sink ` + "`prometheus`" + ` shows is there too: see [prometheus.md](promethe
 - ` + "`partition`" + ` is TOPIC/NUMBER, or the name of a file. Partitions that have ended are not shown, and of more than 1,000 only
   the first ones by topic, number and path; ` + "`processor_partitions`" + ` counts all. No other label depends on the data:
   ` + "`query` and `sink`" + ` are names from the config.
+- ` + "`processor_sink_up`" + ` is the state of a sink's breaker: 0 from when an attempt has failed until one succeeds. Meanwhile its
+  rows wait, and are tried again with growing pauses.
 - What does not apply is absent: epochs and checkpoints with state in memory, a watermark before there is one.
 - An average of quantiles is none: use ` + "`histogram_quantile`" + ` over the sum of buckets.
 

@@ -125,7 +125,7 @@ var (
 	stateMemory = declare("processor_state_memory_bytes", gauge, inBytes,
 		"About the memory of a query's windows.", "query")
 	stateStore = declare("processor_state_store_bytes", gauge, inBytes,
-		"What the durable state takes in its store, where the backend knows.")
+		"What the durable state takes in its store, without checkpoints: on the disk, or about the memory of its Redis server; absent where it is not known.")
 	epoch = declare("processor_epoch", gauge, plain,
 		"The number of the last durable epoch.")
 	epochDuration = declareHistogram("processor_epoch_duration_seconds", brief,
@@ -154,6 +154,8 @@ var (
 		"Rows that a sink has taken, in this run.", "sink")
 	sinkRetries = declare("processor_sink_retries_total", counter, plain,
 		"Attempts of a sink beyond the first.", "sink")
+	sinkRejected = declare("processor_sink_rejected_total", counter, plain,
+		"What a sink's server has refused for good of requests that it took otherwise, in this run: points of an otlp sink.", "sink")
 	sinkUp = declare("processor_sink_up", gauge, plain,
 		"1 while a sink takes rows, 0 while its server does not answer or refuses.", "sink")
 	sinkBehind = declare("processor_sink_behind_epochs", gauge, plain,

@@ -29,8 +29,30 @@ type subscriber struct {
 	// query is the one whose rows it gets; empty for all.
 	query string
 	rows  chan []byte
-	// lost counts rows that it should have got.
-	lost atomic.Int64
+	// lost counts rows that it should have got, by why it has not.
+	lost [causes]atomic.Int64
+}
+
+// cause is why a stream has not got rows.
+type cause int
+
+const (
+	// becauseSlow: its reader did not take them in time.
+	becauseSlow cause = iota
+	// becauseLimit: more of a query came in a second than are looked at.
+	becauseLimit
+	// becauseSkipped: the pipeline did not show them, of whatever query they are.
+	becauseSkipped
+	causes
+)
+
+// String is what readers are told.
+func (c cause) String() string { return [...]string{"slow", "limit", "skipped"}[c] }
+
+func (s *subscriber) lose(n int, why cause) {
+	if n > 0 {
+		s.lost[why].Add(int64(n))
+	}
 }
 
 func (s *subscriber) wants(query string) bool { return s.query == "" || s.query == query }
@@ -55,7 +77,8 @@ func (h *hub) leave(s *subscriber) {
 }
 
 // publish hands rows to whom they concern. Who has no room loses them, and is
-// told how many with those that were left out before.
+// told how many, as of those that were left out before: beyond the rate, by
+// query, and those that the pipeline did not show.
 func (h *hub) publish(rows []row, ignored map[string]int, skipped int) {
 	if h.open.Load() == 0 {
 		return
@@ -63,12 +86,13 @@ func (h *hub) publish(rows []row, ignored map[string]int, skipped int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, s := range h.subscribers {
-		lost := skipped
+		s.lose(skipped, becauseSkipped)
 		for query, n := range ignored {
 			if s.wants(query) {
-				lost += n
+				s.lose(n, becauseLimit)
 			}
 		}
+		full := 0
 		for i := range rows {
 			if !s.wants(rows[i].query) {
 				continue
@@ -76,11 +100,9 @@ func (h *hub) publish(rows []row, ignored map[string]int, skipped int) {
 			select {
 			case s.rows <- rows[i].json:
 			default:
-				lost++
+				full++
 			}
 		}
-		if lost > 0 {
-			s.lost.Add(int64(lost))
-		}
+		s.lose(full, becauseSlow)
 	}
 }

@@ -11,7 +11,7 @@ const streamPatience = 30 * time.Second
 
 // stream sends server-sent events until the reader goes or the server ends: the
 // status at once and each second, results as they come, and how many of them
-// were left out.
+// were left out, and why.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query().Get("query")
 	if query != "" && s.query(w, query) == nil {
@@ -47,8 +47,10 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 		case <-beat.C:
 			out.comment("still here")
 		}
-		if n := sub.lost.Swap(0); n > 0 {
-			out.event("dropped", fmt.Appendf(nil, `{"rows":%d}`, n))
+		for why := range causes {
+			if n := sub.lost[why].Swap(0); n > 0 {
+				out.event("dropped", fmt.Appendf(nil, `{"rows":%d,"because":%q}`, n, why))
+			}
 		}
 	}
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -71,11 +72,17 @@ func TestASlowReaderIsToldWhatItLost(t *testing.T) {
 		rows[i] = rowOf(keyA, int64(i))
 	}
 	r.Results(rows, 5)
-	if got, want := all.lost.Load(), int64(len(rows)-streamQueue+5); got != want || len(all.rows) != streamQueue {
-		t.Errorf("it lost %d rows and has %d, want %d and %d", got, len(all.rows), want, streamQueue)
+	lost := func(s *subscriber) (n [causes]int64) {
+		for why := range s.lost {
+			n[why] = s.lost[why].Load()
+		}
+		return n
 	}
-	if got := one.lost.Load(); got != 5 || len(one.rows) != 0 {
-		t.Errorf("the reader of another query lost %d rows and has %d", got, len(one.rows))
+	if got, want := lost(all), [causes]int64{becauseSlow: rowsASecond - streamQueue, becauseLimit: 10, becauseSkipped: 5}; got != want || len(all.rows) != streamQueue {
+		t.Errorf("it lost %v rows and has %d, want %v and %d", got, len(all.rows), want, streamQueue)
+	}
+	if got, want := lost(one), [causes]int64{becauseSkipped: 5}; got != want || len(one.rows) != 0 {
+		t.Errorf("the reader of another query lost %v rows and has %d", got, len(one.rows))
 	}
 	r.hub.leave(all)
 	r.hub.leave(one)
@@ -91,8 +98,17 @@ func TestStreamTellsWhatIsDropped(t *testing.T) {
 	events := s.follow(ctx, "")
 	next(t, events, "status")
 	s.cfg.Recent.Results(nil, 17)
-	if e := next(t, events, "dropped"); e.data != `{"rows":17}` {
+	if e := next(t, events, "dropped"); e.data != `{"rows":17,"because":"skipped"}` {
 		t.Errorf("it is told %s", e.data)
+	}
+	s.cfg.Recent.hub.mu.Lock()
+	sub := s.cfg.Recent.hub.subscribers[0]
+	s.cfg.Recent.hub.mu.Unlock()
+	for n, why := range []cause{becauseLimit, becauseSlow} {
+		sub.lose(n+1, why)
+		if e := next(t, events, "dropped"); e.data != fmt.Sprintf(`{"rows":%d,"because":%q}`, n+1, why) {
+			t.Errorf("after %s it is told %s", why, e.data)
+		}
 	}
 }
 

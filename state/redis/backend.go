@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -25,6 +26,7 @@ type backend struct {
 	queryLimit int           // bytes of a transaction; 0 is unknown
 	turn       chan struct{} // held by an Apply, and by a Scan that begins
 	applied    int64         // the number of the last Apply; Apply's own
+	size       atomic.Int64  // bytes of the store when the lease was last renewed; -1 is unknown
 
 	mu    sync.Mutex
 	scans map[*scan]struct{} // those with pages still to come
@@ -49,6 +51,7 @@ func (s *Store) open(ctx context.Context) (*backend, error) {
 		turn: make(chan struct{}, 1), scans: map[*scan]struct{}{},
 		kept: make(chan struct{}), failed: make(chan struct{}),
 	}
+	b.size.Store(-1)
 	for _, l := range []struct {
 		link **link
 		size int
@@ -88,7 +91,8 @@ func (b *backend) start(ctx context.Context) error {
 	return nil
 }
 
-// keep renews the lease until the backend is closed or has failed.
+// keep renews the lease until the backend is closed or has failed. How large
+// the store is comes with it, so that nobody has to wait who wants to know.
 func (b *backend) keep(ctx context.Context) {
 	defer close(b.kept)
 	for {
@@ -96,10 +100,15 @@ func (b *backend) keep(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if err := b.lease.renew(ctx, b.keeper, b.copies()); err != nil && ctx.Err() == nil {
+		size, err := b.lease.renew(ctx, b.keeper, b.copies())
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
 			b.failWith(fmt.Errorf("renew the lease of the state in %s: %w", b.store, err))
 			return
 		}
+		b.size.Store(size)
 	}
 }
 
@@ -124,6 +133,11 @@ func (b *backend) Err() error {
 		return nil
 	}
 }
+
+// Bytes is the memory that the store takes on the server, without checkpoints
+// and copies, as of the last renewal of the lease. It is an estimate, and -1
+// before the first renewal and where the server's user may not ask for it.
+func (b *backend) Bytes() int64 { return b.size.Load() }
 
 // usable is the error of a call that cannot begin.
 func (b *backend) usable(ctx context.Context) error {

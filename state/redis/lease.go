@@ -73,22 +73,30 @@ func (l *lease) wait(ctx context.Context, via *link, create bool) (applied strin
 	}
 }
 
-// renew renews the lease, and the copies given.
-func (l *lease) renew(ctx context.Context, via *link, copies []triple) error {
-	keys := []string{l.names.lease, l.names.store.meta}
+// samples is of how many values the size of a store is judged: enough for a
+// figure, and well below a millisecond for the server.
+const samples = 500
+
+// renew renews the lease, and the copies given. It returns how much memory the
+// store takes, -1 where the server does not say.
+func (l *lease) renew(ctx context.Context, via *link, copies []triple) (size int64, err error) {
+	keys := append([]string{l.names.lease}, l.names.store.all()...)
 	for _, c := range copies {
 		keys = append(keys, c.all()...)
 	}
-	return via.try(ctx, func(ctx context.Context) error {
-		a, err := run(ctx, via.client, renewScript, keys, l.owner.String(), l.length.Milliseconds(), l.copies.Milliseconds())
+	err = via.try(ctx, func(ctx context.Context) error {
+		a, err := run(ctx, via.client, renewScript, keys,
+			l.owner.String(), l.length.Milliseconds(), l.copies.Milliseconds(), samples)
 		switch {
 		case err != nil:
 			return err
 		case a.word == "lost":
 			return finalError{errLost}
 		}
+		size = a.number(0)
 		return nil
 	})
+	return size, err
 }
 
 // release gives the lease back. It does not take the time that other calls do:

@@ -40,15 +40,23 @@ if there then redis.call('HSET', meta, 'owner', ARGV[1]) end
 return {'ok', redis.call('HGET', meta, 'applied') or '0'}`)
 
 	// renewScript renews the lease and the copies that readers need. A lease
-	// that has run out is taken again as long as nobody else has.
+	// that has run out is taken again as long as nobody else has. It also says
+	// how much memory the store takes, going by ARGV[4] values of each key, or
+	// -1 where this may not be asked.
 	renewScript = source(`
-local lease, meta = KEYS[1], KEYS[2]
+local lease, keys, values, meta = unpack(KEYS)
 if redis.call('HGET', meta, 'owner') ~= ARGV[1] then return {'lost'} end
 redis.call('HSET', lease, 'owner', ARGV[1])
 redis.call('HINCRBY', lease, 'beat', 1)
 redis.call('PEXPIRE', lease, ARGV[2])
-for i = 3, #KEYS do redis.call('PEXPIRE', KEYS[i], ARGV[3]) end
-return {'ok'}`)
+for i = 5, #KEYS do redis.call('PEXPIRE', KEYS[i], ARGV[3]) end
+local size = 0
+for _, key in ipairs({keys, values, meta}) do
+  local n = redis.pcall('MEMORY', 'USAGE', key, 'SAMPLES', ARGV[4])
+  if type(n) == 'table' then return {'ok', -1} end
+  size = size + (n or 0)
+end
+return {'ok', size}`)
 
 	// releaseScript gives the lease back. It changes meta, so that no
 	// transaction still on its way takes effect any more.

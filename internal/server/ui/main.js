@@ -80,9 +80,8 @@ async function refresh() {
 const taken = {
   status: takeStatus,
   result: takeResult,
-  dropped({ rows }) {
-    store.dropped += rows;
-    store.droppedAt = Date.now();
+  dropped({ rows, because }) {
+    store.dropped[because] = { rows: (store.dropped[because]?.rows ?? 0) + rows, at: Date.now() };
   },
 };
 

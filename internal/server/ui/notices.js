@@ -5,6 +5,11 @@ import { missingOf } from "./ledger.js";
 
 const stalledAfter = 60; // seconds
 const droppedFor = 60000; // milliseconds that it is told
+const dropped = {
+  slow: (rows) => `This page was too slow for ${rows} rows and does not show them.`,
+  limit: (rows) => `More rows of a query came in a second than the processor shows: ${rows} are left out here.`,
+  skipped: (rows) => `There were more rows in an epoch than the pipeline shows: ${rows} are left out here.`,
+};
 
 function troubles(store) {
   const found = [];
@@ -35,7 +40,10 @@ function troubles(store) {
     const missing = missingOf(q.ledger);
     if (missing !== 0) say(`ledger ${q.name}`, `The ledger of ${q.name} does not add up: ${count(missing)} events are unaccounted for.`, "This is a bug; please report it.");
   }
-  if (Date.now() - store.droppedAt < droppedFor) say("dropped", `This page was too slow for ${count(store.dropped)} rows and does not show them.`, "The sinks have them all.");
+  for (const [because, sentence] of Object.entries(dropped)) {
+    const lost = store.dropped[because];
+    if (lost && Date.now() - lost.at < droppedFor) say(`dropped ${because}`, sentence(count(lost.rows)), "The sinks have them all.");
+  }
   return found;
 }
 

@@ -11,7 +11,7 @@ function facts({ state: s, now }) {
     ["its cost", `${duration(s.epoch_seconds)} to be durable, shards stopped ${duration(s.stall_seconds)}`],
     ["its size", `${count(s.epoch_changes)} changes, ${bytes(s.epoch_bytes)}`],
     ["outbox", `${bytes(s.outbox_bytes)}${limit}`],
-    ["on disk", bytes(s.store_bytes)],
+    ["takes", bytes(s.store_bytes)],
     ["began with", recovered],
     ["checkpoints", `${count(s.checkpoints)} made in this run, ${count(s.checkpoint_failures)} failed${s.checkpoint_time ? `, the last at ${clock(s.checkpoint_time)}` : ""}`],
   ];

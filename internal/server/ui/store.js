@@ -6,8 +6,7 @@ export const store = {
   status: null,
   rates: new Rates(),
   connection: { state: "connecting", since: Date.now() },
-  dropped: 0, // rows that the stream left out because this page was too slow
-  droppedAt: 0,
+  dropped: {}, // why the stream left out rows → {rows, at}
   histories: new Map(), // query → History
   query: "", // the chosen one
   windows: null, // {query, windows, total}

@@ -48,7 +48,7 @@ type fake struct {
 	why     func(now time.Time) pipeline.Why
 	late    []json.RawMessage
 	dead    []json.RawMessage
-	readers map[chan row]bool
+	readers map[chan sent]bool
 	actions []string
 	hangUp  chan struct{}
 }
@@ -57,7 +57,7 @@ func newFake(t *testing.T, w world) *fake {
 	t.Helper()
 	f := &fake{
 		status: w.status, rows: w.rows, windows: w.windows, why: w.why, late: w.late, dead: w.dead,
-		readers: map[chan row]bool{}, hangUp: make(chan struct{}),
+		readers: map[chan sent]bool{}, hangUp: make(chan struct{}),
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
@@ -144,17 +144,23 @@ func (f *fake) act(w http.ResponseWriter, r *http.Request, name string) {
 	answer(w, map[string]string{"phase": "paused"})
 }
 
-// stream sends a status at once and often, and rows as they are pushed.
+// sent is an event of a stream.
+type sent struct {
+	name string
+	data any
+}
+
+// stream sends a status at once and often, and events as they are pushed.
 func (f *fake) stream(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
-	rows := make(chan row, 1024)
+	events := make(chan sent, 1024)
 	f.mu.Lock()
-	f.readers[rows] = true
+	f.readers[events] = true
 	hangUp := f.hangUp
 	f.mu.Unlock()
 	defer func() {
 		f.mu.Lock()
-		delete(f.readers, rows)
+		delete(f.readers, events)
 		f.mu.Unlock()
 	}()
 	often := time.NewTicker(200 * time.Millisecond)
@@ -173,8 +179,8 @@ func (f *fake) stream(w http.ResponseWriter, r *http.Request) {
 		send("status", status)
 		select {
 		case <-often.C:
-		case row := <-rows:
-			send("result", row)
+		case e := <-events:
+			send(e.name, e.data)
 		case <-hangUp:
 			return
 		case <-r.Context().Done():
@@ -188,8 +194,19 @@ func (f *fake) push(r row) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.rows[r.Query] = append(f.rows[r.Query], r)
+	f.sendAll("result", r)
+}
+
+// drop tells whoever reads the stream that rows were left out.
+func (f *fake) drop(rows int, because string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sendAll("dropped", map[string]any{"rows": rows, "because": because})
+}
+
+func (f *fake) sendAll(name string, data any) {
 	for reader := range f.readers {
-		reader <- r
+		reader <- sent{name, data}
 	}
 }
 

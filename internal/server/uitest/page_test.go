@@ -88,6 +88,30 @@ func TestALiveRowArrives(t *testing.T) {
 	b.noComplaints()
 }
 
+// TestRowsThatAreLeftOut says why they are, of each reason apart.
+func TestRowsThatAreLeftOut(t *testing.T) {
+	f := newFake(t, lively(time.Now()))
+	b := open(t, f.URL, desk)
+	b.untilText("#connection", "live")
+	const (
+		slow    = "This page was too slow for 7 rows"
+		limit   = "than the processor shows: 5,000 are left out here. The sinks have them all."
+		skipped = "than the pipeline shows: 11 are left out here."
+	)
+	f.drop(2000, "limit")
+	f.drop(3000, "limit")
+	b.untilText("#notices", limit)
+	if eval[bool](b, `/too slow|the pipeline shows/.test(document.querySelector("#notices").textContent)`) {
+		t.Error("the page takes the blame for the limit")
+	}
+	f.drop(11, "skipped")
+	b.untilText("#notices", skipped)
+	f.drop(7, "slow")
+	b.untilText("#notices", slow)
+	b.untilText("#notices", limit)
+	b.noComplaints()
+}
+
 func TestFilterAndFocus(t *testing.T) {
 	f := newFake(t, lively(time.Now()))
 	b := open(t, f.URL, desk)
