@@ -9,8 +9,9 @@ import (
 
 const (
 	maxStreams = 64
-	// streamQueue is how many rows wait for a reader before it loses some.
-	streamQueue = 1024
+	// streamQueue is how many rows wait for a reader before it loses some: more
+	// than a query brings at once.
+	streamQueue = 2 * rowsASecond
 )
 
 var errManyStreams = errors.New("there are 64 streams already; close one, or ask /api/v1/queries/…/results")
