@@ -66,19 +66,26 @@ func TestASlowReaderIsToldWhatItLost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.now = func() time.Time { return noon }
+	now := noon
+	r.now = func() time.Time { return now }
 	rows := make([]result.Result, rowsASecond+10)
 	for i := range rows {
 		rows[i] = rowOf(keyA, int64(i))
 	}
 	r.Results(rows, 5)
+	for len(all.rows) < streamQueue {
+		now = now.Add(time.Second)
+		r.Results(rows, 0)
+	}
+	now = now.Add(time.Second)
+	r.Results(rows, 0)
 	lost := func(s *subscriber) (n [causes]int64) {
 		for why := range s.lost {
 			n[why] = s.lost[why].Load()
 		}
 		return n
 	}
-	if got, want := lost(all), [causes]int64{becauseSlow: rowsASecond - streamQueue, becauseLimit: 10, becauseSkipped: 5}; got != want || len(all.rows) != streamQueue {
+	if got, want := lost(all), [causes]int64{becauseSlow: rowsASecond, becauseLimit: 30, becauseSkipped: 5}; got != want || len(all.rows) != streamQueue {
 		t.Errorf("it lost %v rows and has %d, want %v and %d", got, len(all.rows), want, streamQueue)
 	}
 	if got, want := lost(one), [causes]int64{becauseSkipped: 5}; got != want || len(one.rows) != 0 {
