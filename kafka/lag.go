@@ -54,7 +54,7 @@ func (p *partition) heardEnd(answer listed, now time.Time) {
 	p.stuck, p.probe = -1, false
 	switch {
 	case answer.err != nil:
-		p.quiet, p.heard = time.Time{}, time.Time{}
+		p.quiet = time.Time{}
 		return
 	case answer.offset > p.passed:
 		p.quiet = time.Time{}
@@ -129,11 +129,14 @@ func (c *consumer) lags(now time.Time) []source.Lag {
 func (p *partition) lag(now time.Time) source.Lag {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	l := source.Lag{Origin: p.origin, Records: -1}
-	if p.end < 0 {
+	l := source.Lag{Origin: p.origin, Records: -1, Seconds: -1}
+	if p.end < 0 || now.Sub(p.heard) > lagPatience {
 		return l
 	}
-	if l.Records = max(p.end-p.passed, 0); l.Records > 0 && !p.lastTime.IsZero() {
+	switch l.Records = max(p.end-p.passed, 0); {
+	case l.Records == 0:
+		l.Seconds = 0
+	case !p.lastTime.IsZero():
 		l.Seconds = max(now.Sub(p.lastTime).Seconds(), 0)
 	}
 	return l
