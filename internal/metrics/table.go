@@ -159,7 +159,7 @@ var (
 	sinkBehind = declare("processor_sink_behind_epochs", gauge, plain,
 		"Epochs with rows that a sink does not hold yet.", "sink")
 	sourceUp = declare("processor_source_up", gauge, plain,
-		"1 while the source's servers answer.")
+		"1 while the source's servers answer and give what they have.")
 	backpressure = declare("processor_backpressure_seconds_total", counter, inSeconds,
 		"For how long reading has waited, all partitions together, for workers, for alignment (max_drift) and for the outbox.", "at")
 	errorsSeen = declare("processor_errors_total", counter, plain,
