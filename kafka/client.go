@@ -132,7 +132,7 @@ func (c *Cluster) client(logger *slog.Logger, health *Health, more ...kgo.Opt) (
 	if err != nil {
 		return nil, err
 	}
-	opts = append(opts, kgo.WithLogger(clientLog{logger}))
+	opts = append(opts, kgo.WithLogger(clientLog{logger, health}))
 	if health != nil {
 		health.watch(c, logger)
 		opts = append(opts, kgo.WithHooks(health), kgo.RetryBackoffFn(health.backoff))
@@ -201,16 +201,28 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // clientLog takes what the client library says for the log, at level debug:
-// what a user has to know is said by errors and by Health.
-type clientLog struct{ to *slog.Logger }
+// what a user has to know is said by errors and by Health, which listens when it
+// has to find out why nothing comes about.
+type clientLog struct {
+	to     *slog.Logger
+	health *Health // may be nil
+}
 
 func (l clientLog) Level() kgo.LogLevel {
-	if l.to == nil || !l.to.Enabled(context.Background(), slog.LevelDebug) {
+	switch {
+	case l.health != nil && l.health.listening.Load():
+		return kgo.LogLevelDebug
+	case l.to == nil || !l.to.Enabled(context.Background(), slog.LevelDebug):
 		return kgo.LogLevelNone
 	}
 	return kgo.LogLevelInfo
 }
 
-func (l clientLog) Log(_ kgo.LogLevel, msg string, keyvals ...any) {
-	l.to.Debug("kafka client: "+msg, keyvals...)
+func (l clientLog) Log(level kgo.LogLevel, msg string, keyvals ...any) {
+	if l.health != nil && l.health.listening.Load() {
+		l.health.said(msg, keyvals)
+	}
+	if l.to != nil && level <= kgo.LogLevelInfo {
+		l.to.Debug("kafka client: "+msg, keyvals...)
+	}
 }

@@ -54,6 +54,8 @@ func (a about) cause(err error) string {
 
 func (a about) ofTopic(err error) string {
 	switch {
+	case a.topic == "":
+		return ""
 	case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.UnknownTopicID):
 		return fmt.Sprintf("topic %q does not exist at %s, or has fewer partitions than it had: correct the name, or create it (kafka-topics.sh --bootstrap-server %s --create --topic %s --partitions 4)",
 			a.topic, a.cluster, a.cluster, a.topic)
@@ -69,6 +71,8 @@ func (a about) ofTopic(err error) string {
 		return fmt.Sprintf("the cluster's own rules forbid topic %q as it was asked for: have its administrator create it", a.topic)
 	case errors.Is(err, kerr.NotEnoughReplicas), errors.Is(err, kerr.NotEnoughReplicasAfterAppend):
 		return fmt.Sprintf("topic %q has fewer replicas in sync than its min.insync.replicas: some brokers are down", a.topic)
+	case errors.Is(err, kerr.LeaderNotAvailable), errors.Is(err, kerr.NotLeaderForPartition):
+		return fmt.Sprintf("a partition of topic %q has no leader that the brokers agree on: some brokers are down", a.topic)
 	case errors.Is(err, kerr.InvalidTimestamp):
 		return fmt.Sprintf("topic %q does not take records of this time: check this machine's clock and the topic's message.timestamp.after.max.ms", a.topic)
 	case errors.Is(err, kerr.OffsetOutOfRange):

@@ -36,6 +36,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{kerr.InvalidTopicException, []string{"249"}},
 		{kerr.InvalidTimestamp, []string{"clock"}},
 		{kerr.NotEnoughReplicas, []string{"min.insync.replicas"}},
+		{kerr.LeaderNotAvailable, []string{`topic "out"`, "no leader"}},
 		{kerr.OffsetOutOfRange, []string{"offset"}},
 		{kerr.InvalidTransactionTimeout, []string{"transaction.max.timeout.ms"}},
 		{kerr.ProducerFenced, []string{"another instance", `"p/s"`}},

@@ -11,21 +11,57 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Health knows which brokers do not answer. The zero Health knows of no
-// trouble. Its methods may be called by any goroutine.
+// Health knows what does not work: brokers that do not answer, brokers that
+// answer and take no rows, and partitions that cannot be read. The zero Health
+// knows of no trouble. Its methods may be called by any goroutine.
 type Health struct {
 	mu      sync.Mutex
 	cluster *Cluster
 	logger  *slog.Logger
-	broken  map[string]trouble
-	told    bool
+	broken  map[party]trouble
+	// told is since when the trouble lasts that the log knows of; zero if it
+	// knows of none.
+	told    time.Time
+	handed  handed
 	retries atomic.Int64
+	// acked is how many rows the brokers have acknowledged.
+	acked atomic.Int64
+	// listening says that what the client has to say is of interest.
+	listening atomic.Bool
+}
+
+// party is what does not work.
+type party struct {
+	kind partyKind
+	name string
+}
+
+type partyKind string
+
+const (
+	aBroker    partyKind = "broker"
+	aPartition partyKind = "partition"
+	theRows    partyKind = "rows"
+)
+
+// words are what the log says when it begins, and when it is over.
+var words = map[partyKind][2]string{
+	aBroker:    {"kafka does not answer, trying again", "kafka answers again"},
+	aPartition: {"nothing can be read of a kafka partition, trying again", "kafka can be read again"},
+	theRows:    {"kafka takes no rows, trying again", "kafka takes rows again"},
 }
 
 type trouble struct {
 	err         error
 	since, last time.Time
+	times       int
 }
+
+// shows reports whether it is trouble already. A partition that moves is
+// everyday, and so is, for the log, an idle connection that was closed; rows
+// have waited for a while before they get here.
+func (t *trouble) shows(kind partyKind) bool { return kind != aPartition || t.times > 1 }
+func (t *trouble) tells(kind partyKind) bool { return kind == theRows || t.times > 1 }
 
 // forgotten is when a broker counts as gone: one that is needed is tried more
 // often than that.
@@ -42,16 +78,14 @@ func (h *Health) watch(c *Cluster, logger *slog.Logger) {
 	h.cluster, h.logger = c, logger
 }
 
-// Trouble returns the last error of a connection that does not work, and since
-// when it does not; nil while all that is needed works.
+// Trouble returns the last error of what does not work, and since when it does
+// not; nil while all that is needed works.
 func (h *Health) Trouble() (since time.Time, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for at, t := range h.broken {
-		switch {
-		case time.Since(t.last) > forgotten:
-			delete(h.broken, at)
-		case err == nil || t.since.Before(since):
+	h.look(time.Now())
+	for who, t := range h.broken {
+		if t.shows(who.kind) && (err == nil || t.since.Before(since)) {
 			since, err = t.since, t.err
 		}
 	}
@@ -59,7 +93,7 @@ func (h *Health) Trouble() (since time.Time, err error) {
 }
 
 // Retries is how often a request, a connection or a transaction had to be tried
-// once more.
+// once more, and rows that were refused for a while had to be sent once more.
 func (h *Health) Retries() int64 { return h.retries.Load() }
 
 // backoff is the pause before the n-th repetition, which it counts.
@@ -70,42 +104,77 @@ func (h *Health) backoff(n int) time.Duration {
 
 // OnBrokerConnect is called by the client.
 func (h *Health) OnBrokerConnect(m kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
-	h.heard(m, err)
+	h.heardOf(m, err)
 }
 
 // OnBrokerE2E is called by the client.
-func (h *Health) OnBrokerE2E(m kgo.BrokerMetadata, _ int16, e kgo.BrokerE2E) { h.heard(m, e.Err()) }
+func (h *Health) OnBrokerE2E(m kgo.BrokerMetadata, _ int16, e kgo.BrokerE2E) { h.heardOf(m, e.Err()) }
 
-func (h *Health) heard(m kgo.BrokerMetadata, err error) {
-	at := net.JoinHostPort(m.Host, strconv.Itoa(int(m.Port)))
+func (h *Health) heardOf(m kgo.BrokerMetadata, err error) {
+	h.heard(party{aBroker, net.JoinHostPort(m.Host, strconv.Itoa(int(m.Port)))}, err)
+}
+
+// heard notes how somebody gets on. It is called whenever anything comes from
+// the brokers, and so is what looks at the rows that wait.
+func (h *Health) heard(who party, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	t, broken := h.broken[at]
-	if err == nil {
-		if !broken {
-			return
-		}
-		delete(h.broken, at)
-		if len(h.broken) == 0 && h.told && h.logger != nil {
-			h.told = false
-			h.logger.Info("kafka answers again", "broker", at, "after", time.Since(t.since).Round(time.Millisecond))
-		}
-		return
-	}
-	if stopped(err) {
-		return
-	}
 	now := time.Now()
-	if !broken {
-		t.since = now
+	switch {
+	case err == nil:
+		if _, broken := h.broken[who]; broken {
+			h.mended(who, now)
+		}
+	case !stopped(err):
+		if who.kind == aBroker {
+			err = about{cluster: h.cluster}.explain(err)
+		}
+		h.note(who, err, now, now)
 	}
-	t.last, t.err = now, about{cluster: h.cluster}.explain(err)
+	h.look(now)
+}
+
+// look notes rows that have waited for too long, and forgets what nobody has
+// needed for long. It is called with mu held, as are note and mended.
+func (h *Health) look(now time.Time) {
+	h.handed.move(h.acked.Load(), now)
+	if since, err := h.handed.stuck(now); err != nil {
+		h.note(party{kind: theRows}, err, since, now)
+	}
+	h.listening.Store(h.handed.quiet(now) > listenAfter)
+	for who, t := range h.broken {
+		if now.Sub(t.last) > forgotten {
+			h.mended(who, now)
+		}
+	}
+}
+
+// note notes an error, and tells the log if it is the first one to be told.
+func (h *Health) note(who party, err error, since, now time.Time) {
+	t := h.broken[who]
+	if t.times == 0 {
+		t.since = since
+	}
+	t.times, t.last, t.err = t.times+1, now, err
 	if h.broken == nil {
-		h.broken = map[string]trouble{}
+		h.broken = map[party]trouble{}
 	}
-	h.broken[at] = t
-	if broken && !h.told && h.logger != nil { // one error alone is everyday: an idle connection that was closed
-		h.told = true
-		h.logger.Warn("kafka does not answer, trying again", "broker", at, "error", t.err)
+	h.broken[who] = t
+	if t.tells(who.kind) && h.told.IsZero() && h.logger != nil {
+		h.told = t.since
+		args := []any{"error", t.err}
+		if who.name != "" {
+			args = append(args, string(who.kind), who.name)
+		}
+		h.logger.Warn(words[who.kind][0], args...)
+	}
+}
+
+// mended forgets a trouble, and tells the log if it was the last one.
+func (h *Health) mended(who party, now time.Time) {
+	delete(h.broken, who)
+	if len(h.broken) == 0 && !h.told.IsZero() {
+		h.logger.Info(words[who.kind][1], "after", now.Sub(h.told).Round(time.Millisecond))
+		h.told = time.Time{}
 	}
 }

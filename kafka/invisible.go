@@ -18,19 +18,20 @@ import (
 var decompress = kgo.DefaultDecompressor()
 
 // passInvisible moves the position of a partition past offsets that hold
-// nothing, if there are some.
-func (c *consumer) passInvisible(ctx context.Context, p *partition) {
+// nothing, if there are some. An error is why nothing can be read: the client
+// tries again for ever what may pass, and says nothing.
+func (c *consumer) passInvisible(ctx context.Context, p *partition) error {
 	p.mu.Lock()
 	from, end := p.passed, p.end
 	p.mu.Unlock()
 	for from < end {
 		to, err := c.invisible(ctx, p, from)
-		p.complain(err)
 		if err != nil || to <= from || !p.skip(from, to) {
-			return
+			return err
 		}
 		from = to
 	}
+	return nil
 }
 
 // skip moves the position from an offset to another if it is still there.
@@ -45,21 +46,14 @@ func (p *partition) skip(from, to int64) bool {
 	return true
 }
 
-// complain logs once why nothing comes of a partition that has more: the client
-// tries again for ever what may pass, and says nothing.
-func (p *partition) complain(err error) {
-	if err == nil || p.complained || stopped(err) {
-		return
-	}
-	p.complained = true
-	p.c.log.Warn("nothing can be read of a kafka partition that has more, trying again", "partition", p.place.String(), "error", p.c.explain(p.place.topic, err))
-}
-
 // invisible returns the offset up to which there is nothing to read from
 // another on.
 func (c *consumer) invisible(ctx context.Context, p *partition, from int64) (to int64, err error) {
 	leader, _, err := c.client.PartitionLeader(p.place.topic, p.place.partition)
-	if err != nil || leader < 0 {
+	if err == nil && leader < 0 {
+		err = kerr.LeaderNotAvailable
+	}
+	if err != nil {
 		return from, err
 	}
 	resp, err := c.client.Broker(int(leader)).Request(ctx, c.fetchOnce(p, from))

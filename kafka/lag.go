@@ -30,8 +30,9 @@ type ends struct {
 	stuck int64
 	// probe says that it was the same the time before.
 	probe bool
-	// complained says that the log has been told that nothing comes.
-	complained bool
+	// ailing says that Health was told of an error last. It is the watching
+	// goroutine's.
+	ailing bool
 	// lastTime is the Kafka timestamp of the last record that was read.
 	lastTime time.Time
 }
@@ -54,11 +55,10 @@ func (p *partition) heardEnd(answer listed, now time.Time) {
 	p.stuck, p.probe = -1, false
 	switch {
 	case answer.err != nil:
-		p.quiet, p.heard = time.Time{}, time.Time{}
+		p.quiet = time.Time{}
 		return
 	case answer.offset > p.passed:
 		p.quiet = time.Time{}
-		p.complained = p.complained && wasStuck == p.passed
 		if len(p.queue.fetched) == 0 && p.problem == nil && p.err == nil && (wasStuck < 0 || wasStuck == p.passed) {
 			p.stuck = p.passed
 		}
@@ -108,10 +108,38 @@ func (c *consumer) listEnds(ctx context.Context) {
 	answers := listOffsets(bounded, c.client, places, atEnd, c.committed)
 	now := time.Now()
 	for _, p := range parts {
-		p.heardEnd(answers[p.place], now)
-		if p.isStuck() {
-			c.passInvisible(bounded, p)
+		answer := answers[p.place]
+		p.heardEnd(answer, now)
+		err, known := answer.err, true
+		switch {
+		case err != nil:
+		case p.isStuck():
+			err = c.passInvisible(bounded, p)
+		default:
+			known, err = p.hindered()
 		}
+		if known {
+			c.tell(p, err)
+		}
+	}
+}
+
+// hindered returns what keeps a partition from being read, when its leader has
+// said where it ends. It is not known while there is more to read and nothing
+// has come yet.
+func (p *partition) hindered() (known bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.problem != nil || p.stuck < 0, p.problem
+}
+
+func (p *partition) party() party { return party{aPartition, p.place.String()} }
+
+// tell lets Health know how a partition gets on.
+func (c *consumer) tell(p *partition, err error) {
+	if err != nil || p.ailing {
+		p.ailing = err != nil
+		c.src.health.heard(p.party(), c.explain(p.place.topic, err))
 	}
 }
 
@@ -129,11 +157,14 @@ func (c *consumer) lags(now time.Time) []source.Lag {
 func (p *partition) lag(now time.Time) source.Lag {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	l := source.Lag{Origin: p.origin, Records: -1}
-	if p.end < 0 {
+	l := source.Lag{Origin: p.origin, Records: -1, Seconds: -1}
+	if p.end < 0 || now.Sub(p.heard) > lagPatience {
 		return l
 	}
-	if l.Records = max(p.end-p.passed, 0); l.Records > 0 && !p.lastTime.IsZero() {
+	switch l.Records = max(p.end-p.passed, 0); {
+	case l.Records == 0:
+		l.Seconds = 0
+	case !p.lastTime.IsZero():
 		l.Seconds = max(now.Sub(p.lastTime).Seconds(), 0)
 	}
 	return l

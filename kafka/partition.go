@@ -214,6 +214,7 @@ func (p *partition) Close() error {
 	p.opened = false
 	p.c.remove(p)
 	p.unassign()
+	p.c.src.health.heard(p.party(), nil)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.queue = queue{}

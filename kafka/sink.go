@@ -66,11 +66,13 @@ type Sink struct {
 	late, dead *Sink
 	txn        transaction
 	started    bool
-	// doubts is how often in a row a transaction has ended unclearly.
-	doubts  int
-	resumed bool
-	parcels parcels
-	failed  error
+	// doubts is how often in a row a transaction has ended unclearly, and
+	// committing the epoch of the Commit that has not gone well yet.
+	doubts     int
+	committing uint64
+	resumed    bool
+	parcels    parcels
+	failed     error
 }
 
 const (
@@ -199,6 +201,7 @@ func (s *Sink) Write(ctx context.Context, b *result.Batch) error {
 	if b.Len() == 0 {
 		return nil
 	}
+	s.health.handOver()
 	if s.resumed {
 		if err := s.begin(); err != nil {
 			return s.fail(err)
@@ -210,7 +213,11 @@ func (s *Sink) Write(ctx context.Context, b *result.Batch) error {
 	if s.resumed {
 		return s.fail(s.txn.errs.first())
 	}
-	return s.fail(s.flush(ctx))
+	if err := s.flush(ctx); err != nil {
+		return s.fail(err)
+	}
+	s.health.taken()
+	return nil
 }
 
 // flush waits until the brokers have all records, and returns the first error.
@@ -231,8 +238,9 @@ func (s *Sink) Close(ctx context.Context) error {
 	return s.abort(ctx)
 }
 
-// Trouble returns the last error of a connection that does not work and since
-// when it does not; nil while all is well. Any goroutine may call it.
+// Trouble returns the last error of a connection that does not work, or of rows
+// that brokers have not taken for some seconds, and since when; nil while all is
+// well. Any goroutine may call it.
 func (s *Sink) Trouble() (since time.Time, err error) { return s.health.Trouble() }
 
 // Retries is how often something had to be tried once more. Any goroutine may

@@ -32,6 +32,8 @@ func (s *Sink) Resume(ctx context.Context, m sink.Mark, newest uint64, redeliver
 // resumeAgain is resume while the sink is in use.
 func (s *Sink) resumeAgain(ctx context.Context, m sink.Mark, newest uint64) (uint64, error) {
 	s.warn(ctx, "a transaction may have come to pass or not: looking for its mark", "sink", s.identity(), "err", s.failed)
+	s.health.handOver()
+	s.health.refused(s.failed)
 	for {
 		s.doubts++
 		pause(ctx, s.health.backoff(s.doubts))
@@ -39,9 +41,14 @@ func (s *Sink) resumeAgain(ctx context.Context, m sink.Mark, newest uint64) (uin
 			return 0, s.fail(err)
 		}
 		epoch, err := s.resume(ctx, m, newest, false)
+		if err == nil && s.committing != 0 && epoch >= s.committing { // it had come to pass; else its rows come again
+			s.committing = 0
+			s.health.taken()
+		}
 		if err == nil || ctx.Err() != nil || !retriable(err) && !errors.Is(err, context.DeadlineExceeded) {
 			return epoch, err
 		}
+		s.health.refused(err)
 		s.warn(ctx, "kafka does not say what it has of a transaction, asking again", "sink", s.identity(), "err", err)
 	}
 }

@@ -47,6 +47,8 @@ func (s *Sink) newParcel() *parcel {
 	p.promise = func(r *kgo.Record, err error) {
 		if err != nil {
 			s.refused(r, err)
+		} else {
+			s.health.acked.Add(1)
 		}
 		if p.left.Add(-1) == 0 {
 			s.reuse(p)

@@ -100,6 +100,8 @@ func (s *Sink) Commit(ctx context.Context, m sink.Mark) ([]byte, error) {
 	if !s.resumed {
 		return nil, s.fail(errors.New("kafka sink: Commit without Resume"))
 	}
+	s.health.handOver()
+	s.committing = m.Epoch
 	if err := s.begin(); err != nil {
 		return nil, s.fail(err)
 	}
@@ -114,6 +116,8 @@ func (s *Sink) Commit(ctx context.Context, m sink.Mark) ([]byte, error) {
 	if err := s.end(ctx); err != nil {
 		return nil, s.fail(err)
 	}
+	s.committing = 0
+	s.health.taken()
 	return mark.token(), nil
 }
 

@@ -144,8 +144,13 @@ func (p *Pipeline) partitions(r *engine.Runner) (out []PartitionStatus, heldBy s
 	out = make([]PartitionStatus, 0, len(all))
 	for i := range all {
 		s := p.partitionStatus(&all[i])
-		if l, ok := lags[all[i].Origin]; ok && l.Records >= 0 {
-			s.LagRecords, s.LagSeconds = &l.Records, &l.Seconds
+		if l, ok := lags[all[i].Origin]; ok {
+			if l.Records >= 0 {
+				s.LagRecords = &l.Records
+			}
+			if l.Seconds >= 0 {
+				s.LagSeconds = &l.Seconds
+			}
 		}
 		if s.Holds = i == holder; s.Holds {
 			heldBy = s.Name

@@ -427,12 +427,15 @@ type troubled struct {
 
 func (s troubled) Trouble() (time.Time, error) { return s.since, errors.New("no route to host") }
 func (s troubled) Lags() []source.Lag {
-	return []source.Lag{{Origin: event.Origin{Path: "a"}, Records: 7, Seconds: 1.5}}
+	return []source.Lag{
+		{Origin: event.Origin{Path: "a"}, Records: 7, Seconds: 1.5}, {Origin: event.Origin{Path: "b"}, Records: 7, Seconds: -1},
+		{Origin: event.Origin{Path: "c"}, Records: -1, Seconds: -1},
+	}
 }
 
 func TestTroubleOfASourceIsTold(t *testing.T) {
-	a := newTap("a")
-	src := &taps{start: []*tap{a}}
+	a, b, c := newTap("a"), newTap("b"), newTap("c")
+	src := &taps{start: []*tap{a, b, c}}
 	s := pipeline.DefaultSpec()
 	s.Name, s.Source, s.Logger = "troubled", troubled{src, time.Unix(5, 0)}, quiet
 	s.Event.TimeField, s.Event.TimeFormat = "t", event.UnixSec
@@ -445,6 +448,9 @@ func TestTroubleOfASourceIsTold(t *testing.T) {
 		s := p.Status()
 		if s.Source.Error != "no route to host" || seconds(s.Source.Since) != "5" || *s.Partitions[0].LagRecords != 7 || *s.Partitions[0].LagSeconds != 1.5 {
 			t.Errorf("the source is %+v, its partition %+v", s.Source, s.Partitions[0])
+		}
+		if some, none := s.Partitions[1], s.Partitions[2]; *some.LagRecords != 7 || some.LagSeconds != nil || none.LagRecords != nil || none.LagSeconds != nil {
+			t.Errorf("what is not known of a lag is told: %+v, %+v", some, none)
 		}
 		if w, err := p.Why(t.Context(), "", 1); err != nil || !strings.Contains(w.Reason, "the source has not answered since 1970-01-01T00:00:05Z: no route to host") {
 			t.Errorf("why is %q, %v", w.Reason, err)

@@ -24,6 +24,7 @@ type Lag struct {
 	// is not known.
 	Records int64
 	// Seconds is the age of the last record that was read, by the other side's
-	// clock, 0 while nothing is left to read.
+	// clock, 0 while nothing is left to read, -1 while it is not known: also when
+	// there is more to read and nothing was read yet.
 	Seconds float64
 }

@@ -109,9 +109,9 @@ var (
 	partitionLag = declare("processor_partition_watermark_lag_seconds", gauge, inSeconds,
 		"How far the watermark of a partition is behind the wall clock.", "partition")
 	consumerLagRecords = declare("processor_consumer_lag_records", gauge, inRecords,
-		"Records of a partition that are not read yet, where the source knows.", "partition")
+		"Records of a partition that are not read yet; absent while the source does not know.", "partition")
 	consumerLagSeconds = declare("processor_consumer_lag_seconds", gauge, inSeconds,
-		"How far reading is behind what was written to a partition, where the source knows.", "partition")
+		"How far reading is behind what was written to a partition; absent while the source does not know.", "partition")
 	partitions = declare("processor_partitions", gauge, plain,
 		"Partitions by status: waiting, active, idle, ahead (paused by max_drift), ended.", "status")
 )
@@ -161,7 +161,7 @@ var (
 	sinkBehind = declare("processor_sink_behind_epochs", gauge, plain,
 		"Epochs with rows that a sink does not hold yet.", "sink")
 	sourceUp = declare("processor_source_up", gauge, plain,
-		"1 while the source's servers answer.")
+		"1 while the source's servers answer and give what they have.")
 	backpressure = declare("processor_backpressure_seconds_total", counter, inSeconds,
 		"For how long reading has waited, all partitions together, for workers, for alignment (max_drift) and for the outbox.", "at")
 	errorsSeen = declare("processor_errors_total", counter, plain,
