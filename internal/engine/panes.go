@@ -343,10 +343,36 @@ func (m *panes) number(s *slidingWindow, i int, mark cellFlags) (number uint32, 
 	m.touch(own, at)
 	c := &own.cells[at]
 	c.firing++
-	if atEnd {
+	if atEnd && !m.discarding() {
 		c.flags, c.count = c.flags|firedAtEnd, events
 	}
 	return c.firing - 1, true
+}
+
+// drain empties panes and extras once the end of the input has fired all
+// windows: a discarding window that fires again in a later run has only what
+// came since. As all windows that share a pane have fired it, it need not know
+// which of them did.
+func (m *panes) drain(all []*slidingWindow) {
+	for l := range m.levels {
+		for _, b := range m.levels[l].buckets {
+			m.empty(l, b)
+			b.keys.Clear()
+			b.cells, b.stored = b.cells[:0], false
+		}
+	}
+	for _, s := range all {
+		if s.own == nil {
+			continue
+		}
+		for i := range s.own.cells {
+			if slot := s.own.cells[i].slot; slot != noSlot {
+				m.touch(s.own, i)
+				s.own.cells[i].slot = noSlot
+				m.comp.Free(slot)
+			}
+		}
+	}
 }
 
 // gather lists the cells of a bucket to be merged by key.
@@ -424,6 +450,17 @@ func (m *panes) forget(s *slidingWindow) {
 
 // purge drops a bucket of panes that no window needs any more.
 func (m *panes) purge(l int, b *bucket) {
+	m.empty(l, b)
+	lv := &m.levels[l]
+	delete(lv.buckets, b.index)
+	if lv.last == b {
+		lv.last = nil
+	}
+	m.pool.put(b)
+}
+
+// empty gives back what a bucket of panes holds, here and in durable state.
+func (m *panes) empty(l int, b *bucket) {
 	if l == 0 {
 		m.dropStored(b)
 	}
@@ -434,12 +471,6 @@ func (m *panes) purge(l int, b *bucket) {
 		}
 	}
 	m.cells -= len(b.cells)
-	lv := &m.levels[l]
-	delete(lv.buckets, b.index)
-	if lv.last == b {
-		lv.last = nil
-	}
-	m.pool.put(b)
 }
 
 func (m *panes) tick() {} // a query with processing-time firings shares no panes
@@ -456,6 +487,9 @@ func (m *panes) finish() {
 		if !s.passed {
 			m.fireOnTime(s, firedAtEnd)
 		}
+	}
+	if m.keep != nil && m.discarding() {
+		m.drain(all)
 	}
 }
 

@@ -2,6 +2,7 @@ package refmodel
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/llm-optimizer/processor/event"
 	"github.com/llm-optimizer/processor/query"
@@ -28,6 +29,10 @@ type Step struct {
 // Program is what is to be computed.
 type Program struct {
 	Queries []query.Query
+	// Ends are the numbers of steps before which the input ended, and then went
+	// on: runs with durable state, one after the other. The end of all is none
+	// of them.
+	Ends []int
 	// OutOfOrderness is the bound B, in nanoseconds.
 	OutOfOrderness int64
 	// DedupField is the field that repeated events have in common, for Horizon
@@ -107,6 +112,9 @@ func Run(p Program, steps []Step) (*Outcome, error) {
 	clock := newClock(p.OutOfOrderness, steps)
 	repeats := newRepeats(p)
 	for i, s := range steps {
+		if slices.Contains(p.Ends, i) {
+			end(queries, clock)
+		}
 		// "An event meets the watermark left by those before it, not its own."
 		own := clock.own(s.Partition)
 		what := repeats.judge(s, own)
@@ -124,13 +132,20 @@ func Run(p Program, steps []Step) (*Outcome, error) {
 			q.fireOnTime()
 		}
 	}
+	end(queries, clock)
 	for _, q := range queries {
-		q.at(AfterEnd, clock.combined)
-		q.end()
 		out.Ledgers = append(out.Ledgers, q.ledger)
 		out.Windows = append(out.Windows, q.remains()...)
 	}
 	return out, nil
+}
+
+// end is the end of the input, perhaps until a later run.
+func end(queries []*running, c *clock) {
+	for _, q := range queries {
+		q.at(AfterEnd, c.combined)
+		q.end()
+	}
 }
 
 func compile(specs []query.Query, out *Outcome) ([]*running, error) {

@@ -26,7 +26,9 @@ type holding struct {
 	// counter is what the count trigger has counted.
 	counter uint64
 	// waiting says that the firing by the watermark is outstanding.
-	waiting  bool
+	waiting bool
+	// atEnd says that an end of the input has made that firing.
+	atEnd    bool
 	firings  uint32
 	identity int64
 	// own is the time of a session's earliest event that was not late by itself.
@@ -206,21 +208,29 @@ func (q *running) fireOnTime() {
 	for _, h := range q.windows {
 		if h.waiting && q.passed(h.end) {
 			h.waiting = false
-			if !q.Trigger.NoOnTime {
-				q.fire(h, result.OnTime)
-			}
+			q.fireOutstanding(h)
 		}
 	}
 }
 
+// fireOutstanding makes a window's on-time firing. "They fire again only with
+// something new": those that an end of the input has fired before.
+func (q *running) fireOutstanding(h *holding) {
+	if q.Trigger.NoOnTime || (h.atEnd && len(h.fresh) == 0) {
+		return
+	}
+	q.fire(h, result.OnTime)
+}
+
 // end: "at the end of a bounded input every window whose on-time firing is
-// outstanding fires, once"; with `on_time: false` none does.
+// outstanding fires, once"; with `on_time: false` none does. "This end is not
+// stored as a watermark": with more input the firing is outstanding again.
 func (q *running) end() {
 	for _, h := range q.windows {
-		if h.waiting && !q.Trigger.NoOnTime {
-			q.fire(h, result.OnTime)
+		if h.waiting {
+			q.fireOutstanding(h)
+			h.atEnd = true
 		}
-		h.waiting = false
 	}
 }
 
@@ -254,6 +264,7 @@ func (q *running) fire(h *holding, timing result.Timing) {
 	})
 	h.firings++
 	h.fresh, h.withdrawn = nil, nil
+	h.atEnd = false // an early firing leaves the on-time one to come
 	h.lastStart, h.lastEnd = h.start, h.end
 }
 

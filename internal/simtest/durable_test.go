@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -212,6 +213,46 @@ func TestRestartsAreExact(t *testing.T) {
 				d = append(d, compareLateEvents(out.Late, run.Late)...)
 				d = append(d, compareLedgers(out.Ledgers, run)...)
 				d = append(d, compareDead(&p, out, run)...)
+				d.report(t, p, last)
+			})
+		})
+	}
+}
+
+// A bounded input that has ended may go on: each later run gives what one is
+// promised of an input that ended there, whatever crashes between.
+func TestMoreInputIsExact(t *testing.T) {
+	for name, s := range map[string]shape{
+		"all windows":      {partitions: 1},
+		"only sessions":    {partitions: 1, onlySessions: true},
+		"windows of panes": {partitions: 1, onlyPanes: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rapid.Check(t, func(t *rapid.T) {
+				p := drawProgram(t, s)
+				topic := rapid.Bool().Draw(t, "kind")
+				p.topic = &topic
+				all := p.feeds[0]
+				l := &life{store: memory.New(), delivery: pipeline.ExactlyOnce}
+				cuts := rapid.SliceOfN(rapid.IntRange(0, len(all)), 1, 4).Draw(t, "cuts")
+				slices.Sort(cuts)
+				for _, n := range cuts {
+					part := p
+					part.feeds = [][]record{all[:n]}
+					l.p = &part
+					if n > 0 {
+						l.live(t, drawSetting(t, pipeline.EveryEvent), rapid.SampledFrom(endings).Draw(t, "ending"))
+					}
+					if ended, _ := l.live(t, drawSetting(t, pipeline.EveryEvent), ""); !ended {
+						t.Fatalf("did not come to the end of the input\n%v", part)
+					}
+					p.ends = append(p.ends, len(part.steps(0, topic)))
+				}
+				l.p = &p
+				run, last := l.lives(t, pipeline.EveryEvent)
+				out := p.model(t, topic)
+				d := compareRows(out.Rows, run.Rows)
+				d = append(d, compareLedgers(out.Ledgers, run)...)
 				d.report(t, p, last)
 			})
 		})

@@ -26,6 +26,8 @@ type program struct {
 	dedup   pipeline.Dedup
 	queries []query.Query
 	feeds   [][]record
+	// ends are before which steps the input ended, until a later run.
+	ends []int
 	// topic overrules the setting: positions must mean the same in all runs.
 	topic *bool
 }
@@ -49,6 +51,8 @@ type shape struct {
 	noSessions       bool
 	// onlySessions gives few keys many sessions that fire, grow and merge.
 	onlySessions bool
+	// onlyPanes draws sliding windows that overlap and that no event fires.
+	onlyPanes bool
 	// withinBound sets the bound so wide that no event is beyond it.
 	withinBound bool
 	// extreme times lie near the ends of int64 nanoseconds, a few windows off:
@@ -138,7 +142,7 @@ func (p *program) drawQuery(t *rapid.T, name string, calendar bool, s shape) que
 	if s.ownSessionKeys {
 		q.Key = []query.KeyField{{Name: "k", Expr: "k"}}
 	}
-	if rapid.IntRange(0, 2).Draw(t, "counted") == 0 {
+	if !s.onlyPanes && rapid.IntRange(0, 2).Draw(t, "counted") == 0 {
 		q.Trigger.Count = rapid.SampledFrom([]uint64{1, 2, 3, 4, 7}).Draw(t, "count")
 		q.Trigger.NoOnTime = !s.everyWindowFires && rapid.IntRange(0, 2).Draw(t, "only by count") == 0
 	}
@@ -165,6 +169,11 @@ func (p *program) drawWindow(t *rapid.T, calendar bool, s shape) window.Spec {
 	}
 	if s.onlySessions {
 		kinds = []window.Kind{window.KindSession}
+	}
+	if s.onlyPanes {
+		size += 3
+		slide = min(slide, size-1)
+		kinds = []window.Kind{window.KindSliding}
 	}
 	switch rapid.SampledFrom(kinds).Draw(t, "kind") {
 	case window.KindTumbling:

@@ -118,7 +118,7 @@ func (p *program) interleaved(t *rapid.T) *refmodel.Outcome {
 func (p *program) modelOf(t fataler, steps []refmodel.Step) *refmodel.Outcome {
 	t.Helper()
 	out, err := refmodel.Run(refmodel.Program{
-		Queries: p.queries, OutOfOrderness: int64(p.bound), DedupField: p.dedup.ID, Horizon: int64(p.dedup.Horizon),
+		Queries: p.queries, Ends: p.ends, OutOfOrderness: int64(p.bound), DedupField: p.dedup.ID, Horizon: int64(p.dedup.Horizon),
 	}, steps)
 	if err != nil {
 		t.Fatalf("reference model: %v", err)
