@@ -32,8 +32,7 @@ type panes struct {
 	// scheduled are the windows that have timers, known their numbers.
 	scheduled map[int64]*slidingWindow
 	known     ranges
-	lastPane  int64 // the last that an event can be in
-	cells     int   // in the panes
+	cells     int // in the panes
 	dirty     []*slidingWindow
 	pool      bucketPool
 
@@ -72,9 +71,6 @@ type paneTimer struct {
 
 func newPanes(m mergeQuery) *panes {
 	p := &panes{mergeQuery: m, assigner: m.plan.Aligned.Clone(), scheduled: map[int64]*slidingWindow{}, pane: noPane}
-	_, last := p.assigner.Range()
-	pane, _ := p.assigner.Pane(last)
-	p.lastPane = pane.Index
 	for span := int64(1); ; span *= fanout {
 		p.levels = append(p.levels, level{span: span, buckets: map[int64]*bucket{}})
 		if 2*fanout*span > p.assigner.PanesPerWindow() {
@@ -167,7 +163,7 @@ func (m *panes) bucket(l int) *bucket {
 		b = m.pool.get(kindOfLevel(l), index, m.pane.Start, m.pane.End)
 		lv.buckets[index] = b
 		// The last window that holds the bucket's last pane outlives it.
-		lastWindow := m.assigner.LastWindow(min(index*lv.span+lv.span-1, m.lastPane))
+		lastWindow := m.assigner.LastWindow(index*lv.span + lv.span - 1)
 		dies := m.diesAt(m.assigner.Window(lastWindow).End)
 		m.timers.push(timer[paneTimer]{at: dies, seq: event.MaxTime, what: paneTimer{level: l, bucket: b}})
 	}

@@ -200,6 +200,9 @@ func (m *panes) restore(e *stored) error {
 	case state == nil:
 		return errNoState
 	}
+	if !m.assigner.Fits(e.time) {
+		return errNoWindow
+	}
 	if m.enter(e.time); m.pane.Start != e.time {
 		return errNoWindow
 	}

@@ -1,6 +1,7 @@
 package refmodel
 
 import (
+	"math/big"
 	"sort"
 
 	"github.com/llm-optimizer/processor/event"
@@ -47,7 +48,7 @@ type running struct {
 	query.Query
 	where    condition
 	aggs     []aggregator
-	assign   func(t int64) []bounds
+	assign   func(t int64) (all []bounds, fits bool)
 	out      *Outcome
 	ledger   Ledger
 	windows  []*holding
@@ -95,6 +96,9 @@ func (q *running) take(s Step, own int64, what judgement) {
 		// "A wrong type makes the event dead for the queries whose `where` it
 		// passes and which compute on it."
 		q.ledger.Dead++
+	case !q.fits(a.Time):
+		// "One that int64 nanoseconds cannot hold": here a bound of a window.
+		q.ledger.Dead++
 	case what == tooOld:
 		q.late(s, own)
 	case q.Window.Kind == window.KindSession:
@@ -104,8 +108,18 @@ func (q *running) take(s Step, own int64, what judgement) {
 	}
 }
 
+// fits says whether the windows of an event at t have bounds that can be written.
+func (q *running) fits(t int64) bool {
+	if q.Window.Kind == window.KindSession {
+		end := new(big.Int).Add(big.NewInt(t), big.NewInt(int64(q.Window.Gap)))
+		return isTime(big.NewInt(t)) && isTime(end)
+	}
+	_, ok := q.assign(t)
+	return ok
+}
+
 func (q *running) takeFixed(s Step, a arrival, own int64) {
-	all := q.assign(a.Time)
+	all, _ := q.assign(a.Time)
 	// "Slide > size: an event in no window is counted as such."
 	if len(all) == 0 {
 		q.ledger.Unwindowed++

@@ -226,6 +226,7 @@ func TestMoreInputIsExact(t *testing.T) {
 		"all windows":      {partitions: 1},
 		"only sessions":    {partitions: 1, onlySessions: true},
 		"windows of panes": {partitions: 1, onlyPanes: true},
+		"ends of time":     {partitions: 1, extreme: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
