@@ -39,6 +39,8 @@ type Program struct {
 	// nanoseconds of event time; empty is no deduplication.
 	DedupField string
 	Horizon    int64
+	// MaxKeys and MaxWindows bound what each query has open; 0 is no limit.
+	MaxKeys, MaxWindows int
 }
 
 // AfterEnd is the Row.Step of what the end of the input fired.
@@ -72,10 +74,11 @@ type Late struct {
 	Raw             []byte
 }
 
-// Ledger says where a query's events went. Read is the sum of the others.
+// Ledger says where a query's events went. Read is the sum of the others but
+// Overflow, which is a part of InWindows.
 type Ledger struct {
-	Query                                                        string
-	Read, InWindows, Late, Dead, Filtered, Unwindowed, Duplicate int64
+	Query                                                                  string
+	Read, InWindows, Late, Dead, Filtered, Unwindowed, Duplicate, Overflow int64
 }
 
 // Window is what a window of one key holds after everything was read.
@@ -105,7 +108,7 @@ type Outcome struct {
 // the end of the input. An error is a query it does not understand.
 func Run(p Program, steps []Step) (*Outcome, error) {
 	out := &Outcome{}
-	queries, err := compile(p.Queries, out)
+	queries, err := compile(p, out)
 	if err != nil {
 		return nil, err
 	}
@@ -148,13 +151,14 @@ func end(queries []*running, c *clock) {
 	}
 }
 
-func compile(specs []query.Query, out *Outcome) ([]*running, error) {
+func compile(p Program, out *Outcome) ([]*running, error) {
 	var all []*running
-	for _, spec := range specs {
+	for _, spec := range p.Queries {
 		q, err := newRunning(spec, out)
 		if err != nil {
 			return nil, fmt.Errorf("query %s: %w", spec.Name, err)
 		}
+		q.maxKeys, q.maxWindows = p.MaxKeys, p.MaxWindows
 		all = append(all, q)
 	}
 	return all, nil

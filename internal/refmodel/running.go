@@ -55,6 +55,8 @@ type running struct {
 	seq      int
 	step     int
 	combined int64
+	// maxKeys and maxWindows are the limits.
+	maxKeys, maxWindows int
 }
 
 func newRunning(spec query.Query, out *Outcome) (*running, error) {
@@ -138,8 +140,12 @@ func (q *running) takeFixed(s Step, a arrival, own int64) {
 		return
 	}
 	q.ledger.InWindows++
+	key := q.keyOf(a.Fields)
+	if q.exceeds(key, q.opens(key, open)) {
+		key = q.overflow()
+	}
 	for _, b := range open {
-		h := q.find(a.Fields, b)
+		h := q.find(key, b)
 		h.add(a)
 		q.fireByEvent(h)
 	}
@@ -169,20 +175,26 @@ func (q *running) late(s Step, own int64) {
 	})
 }
 
-// find returns the window of the event's key with these bounds.
-func (q *running) find(fields map[string]event.Value, b bounds) *holding {
-	key := q.keyOf(fields)
+// find returns the window of a key with these bounds.
+func (q *running) find(key []event.Value, b bounds) *holding {
 	name := KeyText(key)
-	for _, h := range q.windows {
-		if h.start == b.start && h.end == b.end && h.name == name {
-			return h
-		}
+	if h := q.lookUp(name, b); h != nil {
+		return h
 	}
 	// A window made when the watermark has passed it was empty then and has
 	// no firing by the watermark to come.
 	h := &holding{key: key, name: name, start: b.start, end: b.end, waiting: !q.passed(b.end)}
 	q.windows = append(q.windows, h)
 	return h
+}
+
+func (q *running) lookUp(name string, b bounds) *holding {
+	for _, h := range q.windows {
+		if h.start == b.start && h.end == b.end && h.name == name {
+			return h
+		}
+	}
+	return nil
 }
 
 func (h *holding) add(a arrival) {

@@ -198,7 +198,7 @@ func (l *life) lives(t *rapid.T, emit pipeline.Emit) (run *Run, last setting) {
 // Whatever crashes and whenever, with one partition and every_event each row,
 // its number and its order are those of a run that nothing disturbs.
 func TestRestartsAreExact(t *testing.T) {
-	for _, s := range []shape{{partitions: 1}, {partitions: 1, onlySessions: true}} {
+	for _, s := range []shape{{partitions: 1, limited: true}, {partitions: 1, onlySessions: true}} {
 		t.Run(fmt.Sprint("sessions only ", s.onlySessions), func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				p := drawProgram(t, s)
@@ -223,6 +223,7 @@ func TestRestartsAreExact(t *testing.T) {
 // promised of an input that ended there, whatever crashes between.
 func TestMoreInputIsExact(t *testing.T) {
 	for name, s := range map[string]shape{
+		"limits":           {partitions: 1, onlyPanes: true, limited: true},
 		"all windows":      {partitions: 1},
 		"only sessions":    {partitions: 1, onlySessions: true},
 		"windows of panes": {partitions: 1, onlyPanes: true},

@@ -25,6 +25,7 @@ type program struct {
 	bound   time.Duration
 	dedup   pipeline.Dedup
 	queries []query.Query
+	limits  pipeline.LimitSpec
 	feeds   [][]record
 	// ends are before which steps the input ended, until a later run.
 	ends []int
@@ -55,6 +56,8 @@ type shape struct {
 	onlyPanes bool
 	// withinBound sets the bound so wide that no event is beyond it.
 	withinBound bool
+	// limited programs are held to a few keys or windows.
+	limited bool
 	// extreme times lie near the ends of int64 nanoseconds, or a few windows off:
 	// some are refused.
 	extreme bool
@@ -81,6 +84,10 @@ func drawProgram(t *rapid.T, s shape) program {
 			ID:      rapid.SampledFrom([]string{"u", "v", "i"}).Draw(t, "id"),
 			Horizon: p.units(rapid.SampledFrom([]int64{1, 2, 5, 20, 100}).Draw(t, "horizon")),
 		}
+	}
+	if s.limited && rapid.Bool().Draw(t, "limited") {
+		p.limits.Keys = rapid.SampledFrom([]int{0, 1, 2, 3}).Draw(t, "max keys")
+		p.limits.Windows = rapid.SampledFrom([]int{0, 1, 2, 3, 5, 8, 12, 20, 30}).Draw(t, "max windows")
 	}
 	n := rapid.IntRange(1, 3).Draw(t, "queries")
 	for i := range n {
