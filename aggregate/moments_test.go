@@ -51,6 +51,20 @@ func TestNumericEdges(t *testing.T) {
 }
 
 // TestSumIsCompensated runs with and without moments, which add up apart.
+// docs/expressions.md says where squares no longer fit.
+func TestStdDevOfExtremes(t *testing.T) {
+	for scale, want := range map[float64]event.Value{
+		1e153: event.Float(1e153), 1e-153: event.Float(1e-153), 1e155: {}, 1e-170: event.Float(0),
+	} {
+		if got := one(t, numbers(scale, 3*scale), StdDev("x"))[0]; !near(got, want, 1e-9) {
+			t.Errorf("stddev at %g is %s, not %s", scale, text(got), text(want))
+		}
+	}
+	if got := one(t, numbers(1.7e308, 1.7e308, -1.7e308), Sum("x"))[0]; got.Kind != event.Null {
+		t.Errorf("a sum that has been too large is %s", text(got))
+	}
+}
+
 func TestSumIsCompensated(t *testing.T) {
 	tests := []struct {
 		name string

@@ -111,7 +111,7 @@ var processSettings = []setting{
 	{Path: "limits.keys", Kind: integer, Default: "0", Min: 0, Max: math.MaxInt32, Since: first, Example: "100000",
 		Doc: "At most this many live keys a query. 0: no bound."},
 	{Path: "limits.windows", Kind: integer, Default: "0", Min: 0, Max: math.MaxInt32, Since: first, Example: "1000000",
-		Doc: "At most this many live windows (of a key) a query. 0: no bound."},
+		Doc: "At most this many live windows a query, each counted for each of its keys. 0: no bound."},
 	{Path: "limits.memory", Kind: size, Default: "0", Min: 0, Max: math.MaxInt64, Since: first, Example: "512MiB",
 		Doc: "At most this many bytes of state, roughly. 0: no bound."},
 	{Path: "limits.outbox", Kind: size, Default: "1GiB", Min: 0, Max: math.MaxInt64, Since: first, Example: "256MiB",

@@ -308,6 +308,35 @@ func TestLimitsStop(t *testing.T) {
 	}
 }
 
+// A pipeline that stops at a limit puts out nothing that holds more than it.
+func TestLimitsStopAtOnce(t *testing.T) {
+	var many []string
+	for i := range 5000 {
+		many = append(many, fmt.Sprintf(`{"t":1,"k":"k%d"}`, i))
+	}
+	many = append(many, `{"t":10,"k":"last"}`)
+	for _, emit := range []pipeline.Emit{pipeline.Periodic, pipeline.EveryEvent} {
+		for _, trigger := range []window.Trigger{{}, {Count: 1}} {
+			var out rows
+			w := pipeline.DefaultSpec().Watermark
+			w.MaxOutOfOrderness, w.Emit = 0, emit
+			b := counting(lines(many...)).Watermark(w).Trigger(trigger).
+				Limits(pipeline.LimitSpec{Keys: 1000, OnExceed: pipeline.Stop}).To(&out)
+			p, err := b.Build()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := p.Run(t.Context()); !errors.Is(err, pipeline.ErrLimit) {
+				t.Errorf("%s, %+v: the run ends with %v", emit, trigger, err)
+			}
+			most := 1000 * int(trigger.Count)
+			if len(out.got) > most {
+				t.Errorf("%s, %+v: %d rows, at most %d are of keys within the limit; the last is %s", emit, trigger, len(out.got), most, out.got[len(out.got)-1])
+			}
+		}
+	}
+}
+
 // A live source and a trigger by the clock: early results come while the
 // window is open, and only with something new.
 func TestTriggerByProcessingTime(t *testing.T) {

@@ -30,7 +30,8 @@ type Aligned struct {
 	offset      int64
 	rest        int64 // size mod slide
 	per         int64 // size div slide
-	minT, maxT  int64 // event times whose windows fit into int64
+	minT, maxT  int64 // event times whose windows fit for certain
+	last        int64 // the last window that fits
 	cal         *calendar
 }
 
@@ -68,8 +69,8 @@ func NewAligned(s Spec) (*Aligned, error) {
 	}
 	a.rest, a.per = a.size%a.slide, a.size/a.slide
 	a.offset -= FloorDiv(a.offset, a.slide) * a.slide // the same starts, from 0 up
-	span := a.size + a.slide
-	a.minT, a.maxT = math.MinInt64+span, math.MaxInt64-span
+	a.minT, a.maxT = math.MinInt64+a.size, math.MaxInt64-1-a.size
+	a.last = FloorDiv(math.MaxInt64-1-a.size-a.offset, a.slide)
 	return a, nil
 }
 
@@ -149,12 +150,39 @@ func (a *Aligned) WindowsPerEvent() int64 {
 	return a.per + 1
 }
 
-// Range is the first and the last event time that can be assigned: those for
-// which the bounds of all windows fit into int64 nanoseconds, and about a window
-// less, so that no sum on the way can overflow.
+// Range is the first and the last event time whose windows fit for certain, so
+// that most batches need not be looked at: Fits decides on the others.
 func (a *Aligned) Range() (first, last int64) { return a.minT, a.maxT }
 
-// Pane returns the pane of an event time in Range, or false when t lies
+// Fits reports whether t can be assigned: whether the bounds of all its windows
+// lie between the ends of int64 nanoseconds, which stand for no bound.
+func (a *Aligned) Fits(t int64) bool {
+	switch {
+	case t >= a.minT && t <= a.maxT:
+		return true
+	case a.cal != nil:
+		return a.cal.fits(t)
+	}
+	_, within := a.at(t)
+	if within >= a.size {
+		return true // in a gap, in no window
+	}
+	before := within + (a.size-1-within)/a.slide*a.slide // since the first window's start
+	after := a.size - within                             // until the last window's end
+	return t > math.MinInt64+before && t < math.MaxInt64-after
+}
+
+// at is the number of the slide that holds t, and how far t is into it. The
+// start of the slide may not fit into int64.
+func (a *Aligned) at(t int64) (k, within int64) {
+	k = FloorDiv(t, a.slide)
+	if within = t - k*a.slide - a.offset; within < 0 {
+		return k - 1, within + a.slide
+	}
+	return k, within
+}
+
+// Pane returns the pane of an event time that Fits, or false when t lies
 // in the gap between two sliding windows.
 func (a *Aligned) Pane(t int64) (Pane, bool) {
 	switch {
@@ -164,14 +192,14 @@ func (a *Aligned) Pane(t int64) (Pane, bool) {
 		i := a.cal.index(t)
 		return Pane{Index: i, Start: a.cal.start(i), End: a.cal.start(i + 1), First: i, Last: i}, true
 	}
-	k := FloorDiv(t-a.offset, a.slide)
-	start := k*a.slide + a.offset
+	k, within := a.at(t)
+	start := t - within
 	switch {
 	case a.slide >= a.size:
-		return Pane{Index: k, Start: start, End: start + a.size, First: k, Last: k}, t-start < a.size
+		return Pane{Index: k, Start: start, End: start + a.size, First: k, Last: k}, within < a.size
 	case a.rest == 0:
 		return Pane{Index: k, Start: start, End: start + a.slide, First: k + 1 - a.per, Last: k}, true
-	case t-start < a.rest:
+	case within < a.rest:
 		return Pane{Index: 2 * k, Start: start, End: start + a.rest, First: k - a.per, Last: k}, true
 	default:
 		return Pane{Index: 2*k + 1, Start: start + a.rest, End: start + a.slide, First: k + 1 - a.per, Last: k}, true
@@ -191,21 +219,16 @@ func (a *Aligned) Window(i int64) Interval {
 }
 
 // StartingAt returns the window that starts at a time, or false when none does
-// that an event of Range can be in.
+// that an event can be in.
 func (a *Aligned) StartingAt(start int64) (i int64, ok bool) {
-	before := a.size // how long before the first event its windows begin at most
-	if a.cal != nil {
-		before = 31 * 24 * int64(time.Hour)
-	}
-	if start < a.minT-before || start > a.maxT {
-		return 0, false // what follows would overflow
-	}
 	switch {
 	case a.spec.Kind == KindGlobal:
-	case a.cal != nil:
+	case a.cal != nil && a.cal.fits(start):
 		i = a.cal.index(start)
+	case a.cal == nil && start > math.MinInt64 && start < math.MaxInt64-a.size:
+		i, _ = a.at(start)
 	default:
-		i = FloorDiv(start-a.offset, a.slide)
+		return 0, false // what follows would overflow
 	}
 	return i, a.Window(i).Start == start
 }
@@ -222,12 +245,16 @@ func (a *Aligned) Panes(i int64) (first, last int64) {
 	}
 }
 
-// LastWindow is the number of the last window that holds a pane.
+// LastWindow is the number of the last window that holds a pane, of those whose
+// bounds fit.
 func (a *Aligned) LastWindow(pane int64) int64 {
-	if a.Shares() && a.rest != 0 {
-		return FloorDiv(pane, 2) // two panes a slide
+	switch {
+	case !a.Shares():
+		return pane
+	case a.rest != 0:
+		pane = FloorDiv(pane, 2) // two panes a slide
 	}
-	return pane
+	return min(pane, a.last)
 }
 
 // FloorDiv divides towards minus infinity; b is positive.

@@ -2,6 +2,7 @@ package window
 
 import (
 	"math"
+	"math/big"
 	"slices"
 	"testing"
 	"time"
@@ -107,28 +108,113 @@ func TestPanesOfAWindowCoverIt(t *testing.T) {
 	})
 }
 
+// A time can be assigned exactly when the bounds of its windows are between the
+// ends of int64, and then they are right.
 func TestNothingWrapsAtTheEndsOfTime(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		size := time.Duration(rapid.Int64Range(1, int64(MaxLength)).Draw(t, "size"))
-		slide := time.Duration(rapid.Int64Range(max(1, int64(size)/1000), int64(MaxLength)).Draw(t, "slide"))
-		offset := time.Duration(rapid.Int64Range(-int64(MaxLength), int64(MaxLength)).Draw(t, "offset"))
-		a, err := NewAligned(Sliding(size, slide).WithOffset(offset))
+		most := rapid.SampledFrom([]int64{3, 50, int64(MaxLength)}).Draw(t, "most")
+		size := rapid.Int64Range(1, most).Draw(t, "size")
+		slide := rapid.Int64Range(max(1, size/1000), most).Draw(t, "slide")
+		offset := rapid.Int64Range(-most, most).Draw(t, "offset")
+		a, err := NewAligned(Sliding(time.Duration(size), time.Duration(slide)).WithOffset(time.Duration(offset)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		first, last := a.Range()
-		for _, at := range []int64{first, last} {
-			pane, ok := a.Pane(at)
-			if !ok {
-				continue
+		off := rapid.Int64Range(0, 2*most).Draw(t, "off")
+		at := rapid.SampledFrom([]int64{math.MinInt64 + off, math.MaxInt64 - off}).Draw(t, "t")
+		starts, fits := startsOf(at, size, slide, offset)
+		if got := a.Fits(at); got != fits {
+			t.Fatalf("Fits(%d) = %v", at, got)
+		}
+		if first, last := a.Range(); at >= first && at <= last && !fits {
+			t.Fatalf("%d is in the range from %d to %d", at, first, last)
+		}
+		if !fits {
+			return
+		}
+		pane, ok := a.Pane(at)
+		if ok != (len(starts) > 0) {
+			t.Fatalf("Pane(%d) says %v, there are %d windows", at, ok, len(starts))
+		}
+		if !ok {
+			return
+		}
+		if at < pane.Start || at >= pane.End || pane.Last-pane.First+1 != int64(len(starts)) {
+			t.Fatalf("%d is in pane %+v, of %d windows", at, pane, len(starts))
+		}
+		for i, start := range starts {
+			w := pane.Last - int64(i)
+			if iv := a.Window(w); iv.Start != start || iv.End != start+size {
+				t.Fatalf("window %d of %d is [%d, %d), it starts at %d", w, at, iv.Start, iv.End, start)
 			}
-			for _, w := range []int64{pane.First, pane.Last} {
-				if iv := a.Window(w); iv.Start > at || iv.End <= at || iv.End-iv.Start != int64(size) {
-					t.Fatalf("window %d of %d is [%d, %d)", w, at, iv.Start, iv.End)
-				}
+			if got, ok := a.StartingAt(start); !ok || got != w {
+				t.Fatalf("at %d starts window %d, %v, not %d", start, got, ok, w)
 			}
 		}
+		if last := a.LastWindow(pane.Index + a.PanesPerWindow()/2); a.Shares() && (last < pane.Last || a.Window(last).End < a.Window(pane.Last).End) {
+			t.Fatalf("the last window %d after pane %+v does not fit", last, pane)
+		}
 	})
+}
+
+// startsOf lists the windows that hold a time, the last first, or says that
+// their bounds do not fit.
+func startsOf(t, size, slide, offset int64) (starts []int64, fits bool) {
+	k := new(big.Int).Div(new(big.Int).Sub(big.NewInt(t), big.NewInt(offset)), big.NewInt(slide))
+	start := k.Add(k.Mul(k, big.NewInt(slide)), big.NewInt(offset))
+	for {
+		end := new(big.Int).Add(start, big.NewInt(size))
+		if end.Cmp(big.NewInt(t)) <= 0 {
+			return starts, true
+		}
+		if start.Cmp(big.NewInt(math.MinInt64)) <= 0 || end.Cmp(big.NewInt(math.MaxInt64)) >= 0 {
+			return nil, false
+		}
+		starts = append(starts, start.Int64())
+		start = new(big.Int).Sub(start, big.NewInt(slide))
+	}
+}
+
+func TestCalendarAtTheEndsOfTime(t *testing.T) {
+	for _, c := range []struct {
+		spec Spec
+		at   string
+		fits bool
+	}{
+		{Calendar(Day, "UTC"), "2262-04-10T23:59:59.999999999Z", true},
+		{Calendar(Day, "UTC"), "2262-04-11T00:00:00Z", false},
+		{Calendar(Day, "Asia/Kolkata"), "2262-04-11T18:29:59Z", true},
+		{Calendar(Day, "Asia/Kolkata"), "2262-04-11T18:30:00Z", false},
+		{Calendar(Day, "UTC"), "1677-09-22T00:00:00Z", true},
+		{Calendar(Day, "UTC"), "1677-09-21T23:59:59Z", false},
+		{Calendar(Week, "UTC"), "2262-04-06T23:59:59Z", true},
+		{Calendar(Week, "UTC"), "2262-04-07T00:00:00Z", false},
+		{Calendar(Month, "UTC"), "2262-03-31T23:59:59Z", true},
+		{Calendar(Month, "UTC"), "2262-04-01T00:00:00Z", false},
+		{Calendar(Month, "UTC"), "1677-10-01T00:00:00Z", true},
+		{Calendar(Month, "UTC"), "1677-09-30T23:59:59Z", false},
+		{Tumbling(time.Second), "2262-04-11T23:47:15Z", true},
+		{Tumbling(time.Second), "2262-04-11T23:47:16Z", false},
+		{Tumbling(time.Second), "1677-09-21T00:12:44.5Z", true},
+		{Tumbling(time.Second), "1677-09-21T00:12:43.5Z", false},
+		{Tumbling(MaxLength), "2100-01-01T00:00:00Z", true},
+	} {
+		a, err := NewAligned(c.spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, err := time.Parse(time.RFC3339, c.at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := at.UnixNano()
+		if got := a.Fits(n); got != c.fits {
+			t.Errorf("%+v: Fits(%s) = %v", c.spec, c.at, got)
+		}
+		if pane, _ := a.Pane(n); c.fits && (n < pane.Start || n >= pane.End) {
+			t.Errorf("%+v: %s is in pane %+v", c.spec, c.at, pane)
+		}
+	}
 }
 
 func TestGlobalWindowHoldsAllTime(t *testing.T) {
@@ -261,8 +347,8 @@ func TestStartingAtTheEndsOfTime(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, at := range []int64{math.MinInt64, math.MinInt64 + 1, math.MaxInt64 - 1, math.MaxInt64} {
-			if i, ok := a.Clone().StartingAt(at); ok {
-				t.Errorf("%+v: window %d starts at %d, where no event can be", s, i, at)
+			if i, ok := a.Clone().StartingAt(at); ok && (a.Window(i).Start != at || a.Window(i).End < at) {
+				t.Errorf("%+v: window %d starts at %d, not at %d", s, i, a.Window(i).Start, at)
 			}
 		}
 		first, last := a.Range()

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 	_ "time/tzdata" // time zones must not depend on the machine
+
+	"github.com/llm-optimizer/processor/event"
 )
 
 // calendar numbers the days, weeks or months of a zone and finds where they
@@ -30,18 +32,39 @@ func (c *calendar) index(t int64) int64 {
 	if t >= c.from && t < c.till {
 		return c.cached
 	}
-	y, m, d := time.Unix(0, t).In(c.loc).Date()
+	at := time.Unix(0, t)
+	y, m, d := at.In(c.loc).Date()
 	i := c.period(y, m, d)
+	from, till := c.begin(i), c.begin(i+1)
 	// Where clocks go back over midnight a date comes twice; the period
 	// begins at the first.
-	for t < c.start(i) {
-		i--
+	for ; at.Before(from); i-- {
+		from, till = c.begin(i-1), from
 	}
-	for t >= c.start(i+1) {
-		i++
+	for ; !at.Before(till); i++ {
+		from, till = till, c.begin(i+2)
 	}
-	c.cached, c.from, c.till = i, c.start(i), c.start(i+1)
+	c.cached, c.from, c.till = i, nanos(from), nanos(till)
 	return i
+}
+
+// fits reports whether the bounds of the period that holds t are between the
+// ends of int64 nanoseconds.
+func (c *calendar) fits(t int64) bool {
+	i := c.index(t)
+	return nanos(c.begin(i)) > event.MinTime && nanos(c.begin(i+1)) < event.MaxTime
+}
+
+// nanos is a time in nanoseconds since 1970, or the end of int64 that is nearer.
+func nanos(at time.Time) int64 {
+	switch {
+	case at.Before(time.Unix(0, event.MinTime)):
+		return event.MinTime
+	case at.After(time.Unix(0, event.MaxTime)):
+		return event.MaxTime
+	default:
+		return at.UnixNano()
+	}
 }
 
 // period numbers a date's day since 1970, its Monday's week, or its month.
@@ -64,6 +87,11 @@ func (c *calendar) start(i int64) int64 {
 	if c.till > c.from && i == c.cached+1 {
 		return c.till
 	}
+	return nanos(c.begin(i))
+}
+
+// begin is the first instant of period i.
+func (c *calendar) begin(i int64) time.Time {
 	var local time.Time // the period's first midnight, written as if in UTC
 	switch c.unit {
 	case Month:
@@ -73,7 +101,7 @@ func (c *calendar) start(i int64) int64 {
 	default:
 		local = time.Unix(i*86400, 0).UTC()
 	}
-	return firstInstant(local, c.loc).UnixNano()
+	return firstInstant(local, c.loc)
 }
 
 // firstInstant is the first instant at which clocks in loc show the wall time

@@ -62,9 +62,9 @@ func newDedup(p *plan.Dedup, durable bool) *dedup {
 }
 
 // passed reports whether a watermark has passed an event's time plus the
-// horizon.
+// horizon. No watermark is event.MinTime, which an event may have, too.
 func (d *dedup) passed(t, watermark int64) bool {
-	return watermark >= closesAt(event.AddSat(t, d.plan.Horizon))
+	return watermark > event.MinTime && watermark >= closesAt(event.AddSat(t, d.plan.Horizon))
 }
 
 // judge says what an event is that meets a watermark, and keeps its id.

@@ -13,8 +13,8 @@ import (
 type Limits struct {
 	Keys, Windows int
 	Memory        int64
-	// Stop ends the pipeline when a limit is reached; otherwise new keys are
-	// counted under one group, OverflowKey.
+	// Stop ends the pipeline when a limit would be exceeded; otherwise what would
+	// exceed it is counted under one group, OverflowKey.
 	Stop bool
 }
 
@@ -30,21 +30,24 @@ var ErrLimit = errors.New("limit reached")
 // limiter holds one query to its limits. A nil limiter allows everything, and
 // costs nothing.
 type limiter struct {
-	limits  Limits
-	live    map[string]int // windows by key
+	limits Limits
+	// live counts what is held of each key: windows, or panes and what windows
+	// have beside them. windows counts open windows, each for each of its keys.
+	live    map[string]int
 	windows int
 	memory  func() int64
-	err     error
+	// exceed is told of a limit that stops the pipeline.
+	exceed func(error)
 
 	key  []byte
 	hash uint64
 }
 
-func newLimiter(l Limits, keyFields int, memory func() int64) *limiter {
+func newLimiter(l Limits, keyFields int, memory func() int64, exceed func(error)) *limiter {
 	if !l.Any() {
 		return nil
 	}
-	lim := &limiter{limits: l, live: map[string]int{}, memory: memory}
+	lim := &limiter{limits: l, live: map[string]int{}, memory: memory, exceed: exceed}
 	for range keyFields {
 		lim.key = event.AppendKeyValue(lim.key, event.Text(OverflowKey))
 	}
@@ -52,18 +55,18 @@ func newLimiter(l Limits, keyFields int, memory func() int64) *limiter {
 	return lim
 }
 
-// admit returns the key under which an event is counted: its own, or that of
-// the overflow group when it would open one window or key too many. exists
-// says that the window has the key already.
-func (l *limiter) admit(q *plan.Query, hash uint64, key []byte, exists bool) (uint64, []byte, bool) {
-	if l == nil || exists {
+// admit returns the key under which an event is counted in all its windows: its
+// own, or that of the overflow group when its own would open one key or window
+// too many. opens is how many windows its own would open.
+func (l *limiter) admit(q *plan.Query, hash uint64, key []byte, opens int) (uint64, []byte, bool) {
+	if opens == 0 {
 		return hash, key, false
 	}
 	var why string
 	switch _, known := l.live[string(key)]; {
 	case l.limits.Keys > 0 && !known && len(l.live) >= l.limits.Keys:
 		why = fmt.Sprintf("query %s has %d live keys (limits.keys)", q.Def.Name, len(l.live))
-	case l.limits.Windows > 0 && l.windows >= l.limits.Windows:
+	case l.limits.Windows > 0 && l.windows+opens > l.limits.Windows:
 		why = fmt.Sprintf("query %s has %d open windows (limits.windows)", q.Def.Name, l.windows)
 	case l.limits.Memory > 0 && l.memory() >= l.limits.Memory:
 		why = fmt.Sprintf("query %s would open a window, but state holds %d bytes (limits.memory)", q.Def.Name, l.memory())
@@ -71,28 +74,29 @@ func (l *limiter) admit(q *plan.Query, hash uint64, key []byte, exists bool) (ui
 		return hash, key, false
 	}
 	if l.limits.Stop {
-		if l.err == nil {
-			l.err = fmt.Errorf("%w: %s; raise it, or set limits.on_exceed to overflow", ErrLimit, why)
-		}
+		l.exceed(fmt.Errorf("%w: %s; raise it, or set limits.on_exceed to overflow", ErrLimit, why))
 		return hash, key, false
 	}
 	return l.hash, l.key, true
 }
 
-// opened counts a window of a key.
-func (l *limiter) opened(key []byte) {
-	if l != nil && string(key) != string(l.key) {
+// over reports whether a key is that of the overflow group.
+func (l *limiter) over(key []byte) bool { return string(key) == string(l.key) }
+
+// opened counts what is held of a key from now on, and the windows that it opens.
+func (l *limiter) opened(key []byte, windows int) {
+	if l != nil && !l.over(key) {
 		l.live[string(key)]++
-		l.windows++
+		l.windows += windows
 	}
 }
 
-// closed takes a window of a key back.
-func (l *limiter) closed(key []byte) {
-	if l == nil || string(key) == string(l.key) {
+// closed takes back what opened has counted.
+func (l *limiter) closed(key []byte, windows int) {
+	if l == nil || l.over(key) {
 		return
 	}
-	l.windows--
+	l.windows -= windows
 	if l.live[string(key)]--; l.live[string(key)] == 0 {
 		delete(l.live, string(key))
 	}

@@ -176,9 +176,10 @@ func (m *mergeQuery) liveBytes() int {
 	return int(float64(m.comp.Bytes()) * float64(slots) / float64(most))
 }
 
-// admit returns the key under which a bucket counts an event.
-func (m *mergeQuery) admit(b *bucket, hash uint64, key []byte) (uint64, []byte) {
-	hash, key, over := m.limit.admit(m.plan, hash, key, b.keys.Find(hash, 0, key) >= 0)
+// admit returns the key under which an event is counted that would open windows
+// of its own.
+func (m *mergeQuery) admit(hash uint64, key []byte, opens int) (uint64, []byte) {
+	hash, key, over := m.limit.admit(m.plan, hash, key, opens)
 	m.over = m.over || over
 	return hash, key
 }

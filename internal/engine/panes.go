@@ -1,14 +1,10 @@
 package engine
 
 import (
-	"cmp"
-	"slices"
-
 	"github.com/llm-optimizer/processor/event"
 	"github.com/llm-optimizer/processor/internal/epoch"
 	"github.com/llm-optimizer/processor/internal/exchange"
 	"github.com/llm-optimizer/processor/internal/keytab"
-	"github.com/llm-optimizer/processor/result"
 	"github.com/llm-optimizer/processor/window"
 )
 
@@ -32,10 +28,12 @@ type panes struct {
 	// scheduled are the windows that have timers, known their numbers.
 	scheduled map[int64]*slidingWindow
 	known     ranges
-	lastPane  int64 // the last that an event can be in
-	cells     int   // in the panes
+	cells     int // in the panes
 	dirty     []*slidingWindow
 	pool      bucketPool
+
+	// opening is the windows that an event would open, for a limit.
+	opening []*slidingWindow
 
 	scratch  keytab.Table
 	slots    []uint32
@@ -60,6 +58,8 @@ type slidingWindow struct {
 	passed bool
 	// own has, with lateness, a cell for each key that fired or has extras.
 	own *bucket
+	// keys is how many keys the window is open for, counted for a limit alone.
+	keys int
 }
 
 // paneTimer is a window that fires or dies, or a bucket of a level that no
@@ -72,9 +72,6 @@ type paneTimer struct {
 
 func newPanes(m mergeQuery) *panes {
 	p := &panes{mergeQuery: m, assigner: m.plan.Aligned.Clone(), scheduled: map[int64]*slidingWindow{}, pane: noPane}
-	_, last := p.assigner.Range()
-	pane, _ := p.assigner.Pane(last)
-	p.lastPane = pane.Index
 	for span := int64(1); ; span *= fanout {
 		p.levels = append(p.levels, level{span: span, buckets: map[int64]*bucket{}})
 		if 2*fanout*span > p.assigner.PanesPerWindow() {
@@ -119,17 +116,21 @@ func (m *panes) rows(r exchange.Rows, from, to int, others int64) {
 				continue
 			}
 			for w := m.pane.First; w <= m.pane.Last && m.passed(w); w++ {
-				own := m.own(m.schedule(w))
-				m.markDirty(w, own, m.ownCell(own, hash, key))
+				s := m.schedule(w)
+				at := m.ownCell(s, hash, key)
+				m.markDirty(w, s.own, at)
 			}
 			continue
+		}
+		if m.limit != nil {
+			hash, key = m.entryOwn(met, hash, key)
 		}
 		for w := m.pane.First; w <= m.pane.Last; w++ {
 			if met >= m.diesAt(m.assigner.Window(w).End) {
 				continue
 			}
 			own := m.own(m.schedule(w))
-			i := m.ownCell(own, hash, key)
+			i := m.ownCell(m.scheduled[w], hash, key)
 			m.touch(own, i)
 			if c := &own.cells[i]; c.slot == noSlot {
 				c.slot = m.comp.Alloc()
@@ -139,6 +140,7 @@ func (m *panes) rows(r exchange.Rows, from, to int, others int64) {
 				m.markDirty(w, own, i)
 			}
 		}
+		m.countOver(1)
 	}
 }
 
@@ -167,7 +169,7 @@ func (m *panes) bucket(l int) *bucket {
 		b = m.pool.get(kindOfLevel(l), index, m.pane.Start, m.pane.End)
 		lv.buckets[index] = b
 		// The last window that holds the bucket's last pane outlives it.
-		lastWindow := m.assigner.LastWindow(min(index*lv.span+lv.span-1, m.lastPane))
+		lastWindow := m.assigner.LastWindow(index*lv.span + lv.span - 1)
 		dies := m.diesAt(m.assigner.Window(lastWindow).End)
 		m.timers.push(timer[paneTimer]{at: dies, seq: event.MaxTime, what: paneTimer{level: l, bucket: b}})
 	}
@@ -204,20 +206,6 @@ func (m *panes) schedule(w int64) *slidingWindow {
 	return s
 }
 
-// entry is the key under which the present pane counts an event: its own or,
-// over a limit, that of the overflow group.
-func (m *panes) entry(hash uint64, key []byte) (uint64, []byte) {
-	if m.limit == nil {
-		return hash, key
-	}
-	b := m.bucket(0)
-	hash, key = m.admit(b, hash, key)
-	if b.keys.Find(hash, 0, key) < 0 {
-		m.limit.opened(key)
-	}
-	return hash, key
-}
-
 // slot returns a key's accumulators in a bucket, new if need be.
 func (m *panes) slot(b *bucket, hash uint64, key []byte) uint32 {
 	i, isNew := b.keys.Put(hash, 0, key)
@@ -239,7 +227,17 @@ func (m *panes) own(s *slidingWindow) *bucket {
 	return s.own
 }
 
-func (m *panes) ownCell(own *bucket, hash uint64, key []byte) int {
+// ownCell returns the number of a key's own cell in a window, new if need be.
+func (m *panes) ownCell(s *slidingWindow, hash uint64, key []byte) int {
+	own := m.own(s)
+	if m.limit != nil && own.keys.Find(hash, 0, key) < 0 {
+		opens := 0
+		if !m.limit.over(key) && !m.isOpen(s, hash, key) {
+			opens = 1
+		}
+		s.keys += opens
+		m.limit.opened(key, opens)
+	}
 	i, isNew := own.keys.Put(hash, 0, key)
 	if isNew {
 		own.cells = append(own.cells, cell{slot: noSlot})
@@ -280,140 +278,18 @@ func (m *panes) advance(c int64) {
 	}
 }
 
-// covering is the buckets that make up a window, the widest that fit.
-func (m *panes) covering(s *slidingWindow) []*bucket {
-	m.cover = m.cover[:0]
-	first, last := m.assigner.Panes(s.index)
-	for i := first; i <= last; {
-		l := len(m.levels) - 1
-		for l > 0 && (floorMod(i, m.levels[l].span) != 0 || i+m.levels[l].span-1 > last) {
-			l--
-		}
-		lv := &m.levels[l]
-		if b := lv.buckets[window.FloorDiv(i, lv.span)]; b != nil {
-			m.cover = append(m.cover, b)
-		}
-		i += lv.span
-	}
-	return m.cover
-}
-
-// pass makes the on-time firings of a window that the watermark has passed.
-func (m *panes) pass(s *slidingWindow) {
-	s.passed = true
-	m.fireOnTime(s, 0)
-}
-
-// fireOnTime makes the on-time firings of a window: all keys of its panes and
-// extras. mark says that the end of the input makes them.
-func (m *panes) fireOnTime(s *slidingWindow, mark cellFlags) {
-	cover := m.covering(s)
-	for _, b := range cover {
-		m.gather(b, b.cells)
-	}
-	if s.own != nil {
-		m.gather(s.own, s.own.cells)
-	}
-	m.comp.Merge(m.dst, m.comp, m.src)
-	for i := range m.scratch.Len() {
-		key := m.scratch.Key(i)
-		if number, fires := m.number(s, i, mark); fires {
-			m.emit(s, key, m.slots[i], number, result.OnTime)
-		}
-		m.comp.Free(m.slots[i])
-	}
-	m.scratch.Clear()
-	m.slots, m.dst, m.src = m.slots[:0], m.dst[:0], m.src[:0]
-}
-
-// number counts the on-time firing of a window for entry i of scratch. It does
-// not fire when the end of an earlier run's input has made that firing and
-// nothing has come since, which the count of events tells.
-func (m *panes) number(s *slidingWindow, i int, mark cellFlags) (number uint32, fires bool) {
-	atEnd := mark != 0 && m.keep != nil
-	if m.plan.Lateness == 0 && s.own == nil && !atEnd {
-		return 0, true // nobody will ask for the number again
-	}
-	own := m.own(s)
-	at := m.ownCell(own, m.scratch.Hash(i), m.scratch.Key(i))
-	events := uint64(m.comp.Events(m.slots[i]))
-	if c := &own.cells[at]; c.flags&firedAtEnd != 0 && c.count == events {
-		return 0, false
-	}
-	m.touch(own, at)
-	c := &own.cells[at]
-	c.firing++
-	if atEnd {
-		c.flags, c.count = c.flags|firedAtEnd, events
-	}
-	return c.firing - 1, true
-}
-
-// gather lists the cells of a bucket to be merged by key.
-func (m *panes) gather(b *bucket, cells []cell) {
-	for i := range cells {
-		if cells[i].slot == noSlot {
-			continue
-		}
-		n, isNew := m.scratch.Put(b.keys.Hash(i), 0, b.keys.Key(i))
-		if isNew {
-			m.slots = append(m.slots, m.comp.Alloc())
-		}
-		m.dst, m.src = append(m.dst, m.slots[n]), append(m.src, cells[i].slot)
-	}
-}
-
-func (m *panes) emit(s *slidingWindow, key []byte, slot, number uint32, timing result.Timing) {
-	m.out.emit(&m.mergeQuery, firing{
-		key: key, start: s.Start, end: s.End, identity: s.Start,
-		timing: timing, number: number, watermark: m.now,
-	}, m.comp, slot)
-}
-
-func (m *panes) correct() { m.dirty = correctEach(&m.mergeQuery, m.dirty, m.correctWindow) }
-
-func (m *panes) correctWindow(s *slidingWindow) {
-	if s.own == nil || len(s.own.dirty) == 0 {
-		return
-	}
-	cover := m.covering(s)
-	for _, i := range s.own.dirty {
-		c := &s.own.cells[i]
-		c.flags &^= isDirty
-		m.refire(s, cover, int(i))
-	}
-	s.own.dirty = s.own.dirty[:0]
-}
-
-// refire fires one key of a window again.
-func (m *panes) refire(s *slidingWindow, cover []*bucket, i int) {
-	hash, key := s.own.keys.Hash(i), s.own.keys.Key(i)
-	slot := m.comp.Alloc()
-	for _, b := range cover {
-		if n := b.keys.Find(hash, 0, key); n >= 0 {
-			m.dst, m.src = append(m.dst, slot), append(m.src, b.cells[n].slot)
-		}
-	}
-	c := &s.own.cells[i]
-	if c.slot != noSlot {
-		m.dst, m.src = append(m.dst, slot), append(m.src, c.slot)
-	}
-	m.comp.Merge(m.dst, m.comp, m.src)
-	m.dst, m.src = m.dst[:0], m.src[:0]
-	m.touch(s.own, i)
-	m.emit(s, key, slot, c.firing, result.Late)
-	c.firing++
-	m.comp.Free(slot)
-}
-
 // forget drops a window that is past the lateness.
 func (m *panes) forget(s *slidingWindow) {
+	if m.limit != nil {
+		m.limit.windows -= s.keys
+	}
 	if s.own != nil {
 		m.dropStored(s.own)
-		for _, c := range s.own.cells {
+		for i, c := range s.own.cells {
 			if c.slot != noSlot {
 				m.comp.Free(c.slot)
 			}
+			m.limit.closed(s.own.keys.Key(i), 0)
 		}
 		m.pool.put(s.own)
 		s.own = nil
@@ -424,16 +300,7 @@ func (m *panes) forget(s *slidingWindow) {
 
 // purge drops a bucket of panes that no window needs any more.
 func (m *panes) purge(l int, b *bucket) {
-	if l == 0 {
-		m.dropStored(b)
-	}
-	for i := range b.cells {
-		m.comp.Free(b.cells[i].slot)
-		if l == 0 {
-			m.limit.closed(b.keys.Key(i))
-		}
-	}
-	m.cells -= len(b.cells)
+	m.empty(l, b)
 	lv := &m.levels[l]
 	delete(lv.buckets, b.index)
 	if lv.last == b {
@@ -442,22 +309,21 @@ func (m *panes) purge(l int, b *bucket) {
 	m.pool.put(b)
 }
 
-func (m *panes) tick() {} // a query with processing-time firings shares no panes
-
-func (m *panes) finish() {
-	m.flush()
-	m.correct()
-	all := make([]*slidingWindow, 0, len(m.scheduled))
-	for _, s := range m.scheduled {
-		all = append(all, s)
+// empty gives back what a bucket of panes holds, here and in durable state.
+func (m *panes) empty(l int, b *bucket) {
+	if l == 0 {
+		m.dropStored(b)
 	}
-	slices.SortFunc(all, func(a, b *slidingWindow) int { return cmp.Compare(a.index, b.index) })
-	for _, s := range all {
-		if !s.passed {
-			m.fireOnTime(s, firedAtEnd)
+	for i := range b.cells {
+		m.comp.Free(b.cells[i].slot)
+		if l == 0 {
+			m.limit.closed(b.keys.Key(i), 0)
 		}
 	}
+	m.cells -= len(b.cells)
 }
+
+func (m *panes) tick() {} // a query with processing-time firings shares no panes
 
 func (m *panes) lastEnd() int64 {
 	end := event.MinTime
@@ -482,5 +348,3 @@ func (m *panes) bytes() int {
 	}
 	return n
 }
-
-func floorMod(a, b int64) int64 { return a - window.FloorDiv(a, b)*b }

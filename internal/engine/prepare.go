@@ -16,6 +16,7 @@ import (
 	"github.com/llm-optimizer/processor/operator"
 	"github.com/llm-optimizer/processor/result"
 	"github.com/llm-optimizer/processor/source"
+	"github.com/llm-optimizer/processor/window"
 )
 
 // preparer does what can be done to a chunk without knowing what came before
@@ -26,9 +27,10 @@ type preparer struct {
 	decoder   *decode.Decoder
 	operators []operator.Operator
 	computed  []*expr.Program
-	where     []*expr.Program // by query; nil passes all
-	all       []int32         // scratch: every row
-	kept      []int32         // scratch: the rows that no operator dropped
+	where     []*expr.Program   // by query; nil passes all
+	assigners []*window.Aligned // by query; nil for sessions
+	all       []int32           // scratch: every row
+	kept      []int32           // scratch: the rows that no operator dropped
 	refused   []refusal
 	isRefused []bool // by row: by the query at hand
 	// counts is the ledger of the chunk, by query.
@@ -58,6 +60,9 @@ func newPreparer(p *plan.Plan, d *decode.Decoder, ops []operator.Operator) *prep
 		r.computed = append(r.computed, c.Program.Clone())
 	}
 	for _, q := range p.Queries {
+		if r.assigners = append(r.assigners, nil); q.Aligned != nil {
+			r.assigners[len(r.assigners)-1] = q.Aligned.Clone()
+		}
 		if q.Where == nil {
 			r.where = append(r.where, nil)
 			continue
@@ -179,7 +184,8 @@ func (p *preparer) check(i int, c plan.Check, b *exchange.Shared, sel *exchange.
 // checkTimes notes the rows whose windows would not fit into int64.
 func (p *preparer) checkTimes(i int, q *plan.Query, b *exchange.Shared, sel *exchange.Selection) {
 	for _, row := range sel.Index {
-		if t := b.Time[row]; t < q.MinTime || t > q.MaxTime {
+		t, a := b.Time[row], p.assigners[i]
+		if (t < q.MinTime || t > q.MaxTime) && (a == nil || !a.Fits(t)) {
 			p.refuse(refusal{row: row, query: i, reason: "time", err: "the bounds of the event's window lie beyond what int64 nanoseconds can hold"})
 		}
 	}

@@ -163,7 +163,7 @@ func (m *windows) restore(e *stored) error {
 	b.cells = append(b.cells, c)
 	b.places = append(b.places, place)
 	m.cells++
-	m.limit.opened(b.keys.Key(i))
+	m.limit.opened(b.keys.Key(i), 1)
 	return m.comp.LoadState(c.slot, state)
 }
 
@@ -200,16 +200,22 @@ func (m *panes) restore(e *stored) error {
 	case state == nil:
 		return errNoState
 	}
+	if !m.assigner.Fits(e.time) {
+		return errNoWindow
+	}
 	if m.enter(e.time); m.pane.Start != e.time {
 		return errNoWindow
 	}
 	pane := m.bucket(0)
 	pane.stored = true
-	i, _ := pane.keys.Put(e.hash, 0, e.key)
+	if m.limit != nil {
+		m.findOpening(e.hash, e.key)
+		m.openPane(e.key)
+	}
+	pane.keys.Put(e.hash, 0, e.key)
 	c.slot = m.comp.Alloc()
 	pane.cells = append(pane.cells, c)
 	m.cells++
-	m.limit.opened(pane.keys.Key(i))
 	if err := m.comp.LoadState(c.slot, state); err != nil {
 		return err
 	}
@@ -224,13 +230,13 @@ func (m *panes) restoreOwn(e *stored, c cell, state []byte) error {
 	if !ok {
 		return errNoWindow
 	}
-	own := m.own(m.schedule(index))
-	own.stored = true
-	own.keys.Put(e.hash, 0, e.key)
+	s := m.schedule(index)
 	if state != nil {
 		c.slot = m.comp.Alloc()
 	}
-	own.cells = append(own.cells, c)
+	at := m.ownCell(s, e.hash, e.key)
+	s.own.stored = true
+	s.own.cells[at] = c
 	if state == nil {
 		return nil
 	}

@@ -117,7 +117,7 @@ func (m *sessions) event(b *exchange.Shared, row int32, hash uint64, key []byte)
 	m.find(number, start, end, met)
 	if m.limit != nil && len(m.candidates) == 0 && met < m.diesAt(end) {
 		var over bool
-		if hash, key, over = m.limit.admit(m.plan, hash, key, false); over {
+		if hash, key, over = m.limit.admit(m.plan, hash, key, 1); over {
 			m.ledger.overflow.Add(1)
 			number = m.keys.Find(hash, 0, key)
 			m.find(number, start, end, met)
@@ -184,7 +184,7 @@ func (m *sessions) place(number int, as session) int32 {
 	if m.heads[number] == none {
 		m.live++
 	}
-	m.limit.opened(m.keys.Key(number))
+	m.limit.opened(m.keys.Key(number), 1)
 	m.opened++
 	var i int32
 	if n := len(m.free); n > 0 {
@@ -409,7 +409,7 @@ func (m *sessions) remove(i int32) {
 	if m.heads[s.key] == none {
 		m.live--
 	}
-	m.limit.closed(m.keys.Key(int(s.key)))
+	m.limit.closed(m.keys.Key(int(s.key)), 1)
 	m.opened--
 	m.comp.Free(s.slot)
 	s.gen++

@@ -40,9 +40,10 @@ type shard struct {
 	// barrier on.
 	resume  chan struct{}
 	waiting bool
-	// limits are by query; nil without any. sized says that one is of bytes.
-	limits []*limiter
-	sized  bool
+	// sized says that a limit is of bytes, err which one has been exceeded that
+	// stops the pipeline.
+	sized bool
+	err   error
 
 	// Published for others to read; published is by query.
 	published []published
@@ -77,8 +78,7 @@ func newShard(p *plan.Plan, limits Limits, everyEvent bool, st start, keep *keep
 	s.lastEnd.Store(event.MinTime)
 	s.published = make([]published, len(p.Queries))
 	for _, q := range p.Queries {
-		lim := newLimiter(limits, len(q.Keys), s.stateSize.Load)
-		s.limits = append(s.limits, lim)
+		lim := newLimiter(limits, len(q.Keys), s.stateSize.Load, s.exceed)
 		s.hashes = append(s.hashes, q.StateHash)
 		m := newMergeQuery(q, s, lim)
 		switch {
@@ -93,14 +93,32 @@ func newShard(p *plan.Plan, limits Limits, everyEvent bool, st start, keep *keep
 	return s
 }
 
-// step applies a flush; what fires goes to take.
+// exceed stops the shard at a limit: what it would put out from here on holds
+// more than the limit allows.
+func (s *shard) exceed(err error) {
+	if s.err == nil {
+		s.err, s.out.stopped = err, true
+	}
+}
+
+// step applies a flush; what fires goes to take. An error is a limit that has
+// been exceeded: no other step may follow.
 func (s *shard) step(f *exchange.Flush) error {
 	s.out.now = f.Now
 	s.out.side(f.Late, f.Dead)
+	s.apply(f)
+	s.out.flush()
+	if s.err == nil {
+		s.publish(f.Kind, f.Now)
+	}
+	return s.err
+}
+
+func (s *shard) apply(f *exchange.Flush) {
 	switch f.Kind {
 	case exchange.Data:
 		for q, p := range f.Partials {
-			if p != nil && p.Table.Len() > 0 {
+			if p != nil && p.Table.Len() > 0 && s.err == nil {
 				s.mergers[q].partials(p)
 			}
 		}
@@ -109,7 +127,9 @@ func (s *shard) step(f *exchange.Flush) error {
 		} else {
 			s.eachQuery(f)
 		}
-		s.advance(f.Combined)
+		if s.err == nil {
+			s.advance(f.Combined)
+		}
 	case exchange.Advance:
 		s.advance(f.Combined)
 	case exchange.Tick:
@@ -123,9 +143,6 @@ func (s *shard) step(f *exchange.Flush) error {
 			m.finish()
 		}
 	}
-	s.out.flush()
-	s.publish(f.Kind, f.Now)
-	return s.limitError()
 }
 
 // save encodes up to n of the cells that the epoch at hand still lacks, and
@@ -144,7 +161,9 @@ func (s *shard) eachQuery(f *exchange.Flush) {
 	for q, rows := range f.Rows {
 		m := s.mergers[q]
 		for _, r := range rows {
-			m.rows(r, 0, len(r.At), f.Others)
+			if s.err == nil {
+				m.rows(r, 0, len(r.At), f.Others)
+			}
 		}
 		m.unbind()
 		m.correct()
@@ -162,7 +181,7 @@ func (s *shard) eachEvent(f *exchange.Flush) {
 	for n := range batches {
 		clear(at)
 		b := f.Rows[0][n].Batch
-		for row := range b.N {
+		for row := 0; row < b.N && s.err == nil; row++ {
 			for q, m := range s.mergers {
 				r := f.Rows[q][n]
 				if at[q] < len(r.At) && b.Selections[q].Index[r.At[at[q]]] == int32(row) {
@@ -212,13 +231,4 @@ func (s *shard) publish(k exchange.Kind, now int64) {
 		last = max(last, m.lastEnd())
 	}
 	s.lastEnd.Store(last)
-}
-
-func (s *shard) limitError() error {
-	for _, l := range s.limits {
-		if l != nil && l.err != nil {
-			return l.err
-		}
-	}
-	return nil
 }

@@ -38,6 +38,9 @@ func (m *windows) partials(p *exchange.Partials) {
 	for i := range p.Table.Len() {
 		pane, _ := m.assigner.Pane(p.Table.Pane(i))
 		key, hash := p.Table.Key(i), p.Table.Hash(i)
+		if m.limit != nil {
+			hash, key = m.entry(pane, event.MinTime, hash, key)
+		}
 		for w := pane.First; w <= pane.Last; w++ {
 			b := m.bucket(w)
 			at := m.cell(b, hash, key)
@@ -64,12 +67,16 @@ func (m *windows) rows(r exchange.Rows, from, to int, others int64) {
 		if t < m.pane.Start || t >= m.pane.End {
 			m.pane, _ = m.assigner.Pane(t)
 		}
+		hash, key := sel.Hash[at], sel.Key(int(at))
+		if m.limit != nil {
+			hash, key = m.entry(m.pane, met, hash, key)
+		}
 		for w := m.pane.First; w <= m.pane.Last; w++ {
 			b := m.bucket(w)
 			if met >= m.diesAt(b.end) {
 				continue // past this window's lateness, in time for a later one
 			}
-			m.addRow(b, sel.Hash[at], sel.Key(int(at)), row)
+			m.addRow(b, hash, key, row)
 		}
 		m.countOver(1)
 	}
@@ -129,16 +136,25 @@ func (m *windows) bucket(index int64) *bucket {
 	return b
 }
 
+// entry is the key under which an event of a pane that meets a watermark is
+// counted: its own or, over a limit, that of the overflow group.
+func (m *windows) entry(p window.Pane, met int64, hash uint64, key []byte) (uint64, []byte) {
+	opens := 0
+	for w := p.First; w <= p.Last; w++ {
+		if b := m.bucket(w); met < m.diesAt(b.end) && b.keys.Find(hash, 0, key) < 0 {
+			opens++
+		}
+	}
+	return m.admit(hash, key, opens)
+}
+
 // cell returns the number of a key's cell in a window, new if need be.
 func (m *windows) cell(b *bucket, hash uint64, key []byte) int {
-	if m.limit != nil {
-		hash, key = m.admit(b, hash, key)
-	}
 	i, isNew := b.keys.Put(hash, 0, key)
 	if isNew {
 		b.cells = append(b.cells, cell{slot: m.comp.Alloc()})
 		m.cells++
-		m.limit.opened(key)
+		m.limit.opened(key, 1)
 	}
 	return i
 }
@@ -218,7 +234,7 @@ func (m *windows) purge(b *bucket) {
 	m.dropStored(b)
 	for i := range b.cells {
 		m.comp.Free(b.cells[i].slot)
-		m.limit.closed(b.keys.Key(i))
+		m.limit.closed(b.keys.Key(i), 1)
 	}
 	m.cells -= len(b.cells)
 	delete(m.byIndex, b.index)

@@ -21,6 +21,8 @@ type writer struct {
 	text  []byte
 	ends  []textEnds
 	now   int64
+	// stopped keeps what is given from now on from being put out.
+	stopped bool
 }
 
 // batchRows is how many results a batch holds at most: enough to share the
@@ -42,6 +44,9 @@ type firing struct {
 
 // emit adds the result of a slot. A retraction has no values.
 func (w *writer) emit(q *mergeQuery, f firing, comp *aggregate.Composite, slot uint32) {
+	if w.stopped {
+		return
+	}
 	w.batch.Results = append(w.batch.Results, result.Result{
 		Query: q.plan.Info, Start: f.start, End: f.end, Identity: f.identity,
 		Timing: f.timing, Firing: f.number, Watermark: f.watermark, EmittedAt: w.now,
@@ -103,6 +108,9 @@ func sketches(q *plan.Query, comp *aggregate.Composite, slot uint32) []result.Sk
 
 // late adds an event that came too late for every window of a query.
 func (w *writer) late(q *plan.Query, b *exchange.Shared, row int32, watermark int64) {
+	if w.stopped {
+		return
+	}
 	w.batch.Late = append(w.batch.Late, lateEvent(q, b, row, watermark))
 }
 

@@ -63,7 +63,7 @@ type Query struct {
 	// Lateness in nanoseconds.
 	Lateness int64
 	// MinTime and MaxTime bound the event times whose windows fit into int64
-	// nanoseconds.
+	// nanoseconds for certain. Others may, if Aligned says so.
 	MinTime, MaxTime int64
 }
 

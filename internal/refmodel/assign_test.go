@@ -20,10 +20,14 @@ func TestSliding(t *testing.T) {
 		{-15, 7, 3, 0, []bounds{{-15, -8}, {-18, -11}, {-21, -14}}},
 		{9, 4, 10, 0, nil},
 		{9, 4, 10, -2, []bounds{{8, 12}}},
-		{event.MaxTime, 10, 10, 0, []bounds{{event.MaxTime - 7, event.MaxTime}}},
-		{event.MinTime, 10, 10, 0, []bounds{{event.MinTime, event.MinTime + 8}}},
+		{event.MaxTime - 8, 10, 10, 0, []bounds{{event.MaxTime - 17, event.MaxTime - 7}}},
+		{event.MinTime + 8, 10, 10, 0, []bounds{{event.MinTime + 8, event.MinTime + 18}}},
+		{event.MaxTime, 4, 10, 0, nil}, // in a gap
 	} {
-		got := sliding(c.t, c.size, c.slide, c.offset)
+		got, ok := sliding(c.t, c.size, c.slide, c.offset)
+		if !ok {
+			t.Errorf("%+v: does not fit", c)
+		}
 		if len(got) != len(c.want) {
 			t.Errorf("%+v: %v", c, got)
 			continue
@@ -32,6 +36,32 @@ func TestSliding(t *testing.T) {
 			if got[i] != c.want[i] {
 				t.Errorf("%+v: %v", c, got)
 			}
+		}
+	}
+}
+
+func TestWindowsThatDoNotFit(t *testing.T) {
+	for _, c := range []struct {
+		t           int64
+		size, slide time.Duration
+	}{
+		{event.MaxTime, 10, 10}, {event.MaxTime - 7, 10, 10}, {event.MinTime + 7, 10, 10}, {event.MinTime, 10, 10},
+		{event.MaxTime - 8, 20, 10}, {event.MinTime + 8, 20, 10},
+	} {
+		if got, ok := sliding(c.t, c.size, c.slide, 0); ok {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+	assign, err := calendar(window.Day, "UTC")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The last whole day is the 10th of April 2262, the first the 22nd of September 1677.
+	const day = 24 * int64(time.Hour)
+	last, first := event.MaxTime/day*day, event.MinTime/day*day
+	for at, want := range map[int64]bool{last: false, last - 1: true, first: true, first - 1: false, event.MinTime: false, event.MaxTime: false} {
+		if got, ok := assign(at); ok != want {
+			t.Errorf("%d: %v, %v", at, got, ok)
 		}
 	}
 }
@@ -67,7 +97,7 @@ func TestCalendar(t *testing.T) {
 			}
 			return at.UnixNano()
 		}
-		got := assign(parse(c.at))
+		got, _ := assign(parse(c.at))
 		if want := (bounds{parse(c.start), parse(c.end)}); len(got) != 1 || got[0] != want {
 			t.Errorf("%s of %s in %s: %v to %v, not %s to %s", c.unit, c.at, c.zone,
 				time.Unix(0, got[0].start).UTC(), time.Unix(0, got[0].end).UTC(), c.start, c.end)

@@ -2,6 +2,7 @@ package refmodel
 
 import (
 	"fmt"
+	"math/big"
 	"time"
 	_ "time/tzdata" // the zones are those of the binary, not of the machine
 
@@ -9,7 +10,7 @@ import (
 )
 
 // calendar assigns a time to the day, week or month of a zone.
-func calendar(unit window.Unit, zone string) (func(int64) []bounds, error) {
+func calendar(unit window.Unit, zone string) (func(int64) ([]bounds, bool), error) {
 	loc, err := time.LoadLocation(zone)
 	if err != nil {
 		return nil, fmt.Errorf("calendar windows: %w", err)
@@ -25,10 +26,10 @@ func calendar(unit window.Unit, zone string) (func(int64) []bounds, error) {
 		}
 		return u, ok
 	}
-	return func(t int64) []bounds {
+	return func(t int64) ([]bounds, bool) {
 		// The periods around t, so that one is certain to begin at or before
 		// t and one after it, also where a zone skipped a day.
-		var b bounds
+		var b bounds // in seconds
 		ended := false
 		period := periodOf(unit, time.Unix(0, t).In(loc))
 		for n := -2; n <= 2; n++ {
@@ -36,15 +37,21 @@ func calendar(unit window.Unit, zone string) (func(int64) []bounds, error) {
 			u, ok := start(from, to)
 			switch {
 			case !ok:
-			case u <= t:
+			case !time.Unix(u, 0).After(time.Unix(0, t)):
 				b.start = u
 			case !ended:
 				b.end, ended = u, true
 			}
 		}
-		return []bounds{b}
+		begin, end := seconds(b.start), seconds(b.end)
+		if !isTime(begin) || !isTime(end) {
+			return nil, false
+		}
+		return []bounds{{begin.Int64(), end.Int64()}}, true
 	}, nil
 }
+
+func seconds(n int64) *big.Int { return new(big.Int).Mul(big.NewInt(n), big.NewInt(1e9)) }
 
 // periodOf is the first date of the period of a local time, as midnight UTC.
 func periodOf(unit window.Unit, local time.Time) time.Time {
@@ -72,7 +79,7 @@ func step(unit window.Unit, first time.Time, n int) time.Time {
 
 // firstInstant: "a period starts at the first instant whose local date lies in
 // it". It walks from well before in quarters of an hour, then in seconds, as
-// no zone ever changed in less. A period that the zone skipped has none.
+// no zone ever changed in less. It is in seconds since 1970. A period that the zone skipped has none.
 func firstInstant(loc *time.Location, from, to time.Time) (int64, bool) {
 	inside := func(u int64) bool {
 		y, m, d := time.Unix(u, 0).In(loc).Date()
@@ -87,7 +94,7 @@ func firstInstant(loc *time.Location, from, to time.Time) (int64, bool) {
 		}
 		for v := u - quarter + 1; ; v++ {
 			if inside(v) {
-				return v * 1e9, true
+				return v, true
 			}
 		}
 	}

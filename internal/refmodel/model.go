@@ -2,6 +2,7 @@ package refmodel
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/llm-optimizer/processor/event"
 	"github.com/llm-optimizer/processor/query"
@@ -28,12 +29,18 @@ type Step struct {
 // Program is what is to be computed.
 type Program struct {
 	Queries []query.Query
+	// Ends are the numbers of steps before which the input ended, and then went
+	// on: runs with durable state, one after the other. The end of all is none
+	// of them.
+	Ends []int
 	// OutOfOrderness is the bound B, in nanoseconds.
 	OutOfOrderness int64
 	// DedupField is the field that repeated events have in common, for Horizon
 	// nanoseconds of event time; empty is no deduplication.
 	DedupField string
 	Horizon    int64
+	// MaxKeys and MaxWindows bound what each query has open; 0 is no limit.
+	MaxKeys, MaxWindows int
 }
 
 // AfterEnd is the Row.Step of what the end of the input fired.
@@ -67,10 +74,11 @@ type Late struct {
 	Raw             []byte
 }
 
-// Ledger says where a query's events went. Read is the sum of the others.
+// Ledger says where a query's events went. Read is the sum of the others but
+// Overflow, which is a part of InWindows.
 type Ledger struct {
-	Query                                                        string
-	Read, InWindows, Late, Dead, Filtered, Unwindowed, Duplicate int64
+	Query                                                                  string
+	Read, InWindows, Late, Dead, Filtered, Unwindowed, Duplicate, Overflow int64
 }
 
 // Window is what a window of one key holds after everything was read.
@@ -100,13 +108,16 @@ type Outcome struct {
 // the end of the input. An error is a query it does not understand.
 func Run(p Program, steps []Step) (*Outcome, error) {
 	out := &Outcome{}
-	queries, err := compile(p.Queries, out)
+	queries, err := compile(p, out)
 	if err != nil {
 		return nil, err
 	}
 	clock := newClock(p.OutOfOrderness, steps)
 	repeats := newRepeats(p)
 	for i, s := range steps {
+		if slices.Contains(p.Ends, i) {
+			end(queries, clock)
+		}
 		// "An event meets the watermark left by those before it, not its own."
 		own := clock.own(s.Partition)
 		what := repeats.judge(s, own)
@@ -124,22 +135,30 @@ func Run(p Program, steps []Step) (*Outcome, error) {
 			q.fireOnTime()
 		}
 	}
+	end(queries, clock)
 	for _, q := range queries {
-		q.at(AfterEnd, clock.combined)
-		q.end()
 		out.Ledgers = append(out.Ledgers, q.ledger)
 		out.Windows = append(out.Windows, q.remains()...)
 	}
 	return out, nil
 }
 
-func compile(specs []query.Query, out *Outcome) ([]*running, error) {
+// end is the end of the input, perhaps until a later run.
+func end(queries []*running, c *clock) {
+	for _, q := range queries {
+		q.at(AfterEnd, c.combined)
+		q.end()
+	}
+}
+
+func compile(p Program, out *Outcome) ([]*running, error) {
 	var all []*running
-	for _, spec := range specs {
+	for _, spec := range p.Queries {
 		q, err := newRunning(spec, out)
 		if err != nil {
 			return nil, fmt.Errorf("query %s: %w", spec.Name, err)
 		}
+		q.maxKeys, q.maxWindows = p.MaxKeys, p.MaxWindows
 		all = append(all, q)
 	}
 	return all, nil

@@ -183,6 +183,32 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// An end of the input fires what is outstanding, which is outstanding again
+// once there is more input.
+func TestEnds(t *testing.T) {
+	for _, c := range []struct {
+		q    query.Query
+		want []string
+	}{
+		{tumbling(0), []string{"a 0 10 on_time 0 1", "a 0 10 on_time 1 2"}},
+		{discarding(tumbling(0)), []string{"a 0 10 on_time 0 1", "a 0 10 on_time 1 1"}},
+		{count(tumbling(0), 2, true), []string{"a 0 10 on_time 0 1", "a 0 10 early 1 2", "a 0 10 on_time 2 2"}},
+	} {
+		c.q.Name, c.q.Key = "q", []query.KeyField{{Name: "k", Expr: "k"}}
+		out, err := Run(Program{Queries: []query.Query{c.q}, Ends: []int{1, 2}}, parseSteps(t, "a 1, a 2"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var rows []string
+		for _, row := range out.Rows {
+			rows = append(rows, rowText(row))
+		}
+		if !slices.Equal(rows, c.want) {
+			t.Errorf("%+v: rows are %q, not %q", c.q, rows, c.want)
+		}
+	}
+}
+
 func checkLedger(t *testing.T, l Ledger) {
 	t.Helper()
 	if sum := l.InWindows + l.Late + l.Dead + l.Filtered + l.Unwindowed; sum != l.Read {

@@ -1,6 +1,7 @@
 package refmodel
 
 import (
+	"math/big"
 	"sort"
 
 	"github.com/llm-optimizer/processor/event"
@@ -26,7 +27,9 @@ type holding struct {
 	// counter is what the count trigger has counted.
 	counter uint64
 	// waiting says that the firing by the watermark is outstanding.
-	waiting  bool
+	waiting bool
+	// atEnd says that an end of the input has made that firing.
+	atEnd    bool
 	firings  uint32
 	identity int64
 	// own is the time of a session's earliest event that was not late by itself.
@@ -45,13 +48,15 @@ type running struct {
 	query.Query
 	where    condition
 	aggs     []aggregator
-	assign   func(t int64) []bounds
+	assign   func(t int64) (all []bounds, fits bool)
 	out      *Outcome
 	ledger   Ledger
 	windows  []*holding
 	seq      int
 	step     int
 	combined int64
+	// maxKeys and maxWindows are the limits.
+	maxKeys, maxWindows int
 }
 
 func newRunning(spec query.Query, out *Outcome) (*running, error) {
@@ -93,6 +98,9 @@ func (q *running) take(s Step, own int64, what judgement) {
 		// "A wrong type makes the event dead for the queries whose `where` it
 		// passes and which compute on it."
 		q.ledger.Dead++
+	case !q.fits(a.Time):
+		// "One that int64 nanoseconds cannot hold": here a bound of a window.
+		q.ledger.Dead++
 	case what == tooOld:
 		q.late(s, own)
 	case q.Window.Kind == window.KindSession:
@@ -102,8 +110,18 @@ func (q *running) take(s Step, own int64, what judgement) {
 	}
 }
 
+// fits says whether the windows of an event at t have bounds that can be written.
+func (q *running) fits(t int64) bool {
+	if q.Window.Kind == window.KindSession {
+		end := new(big.Int).Add(big.NewInt(t), big.NewInt(int64(q.Window.Gap)))
+		return isTime(big.NewInt(t)) && isTime(end)
+	}
+	_, ok := q.assign(t)
+	return ok
+}
+
 func (q *running) takeFixed(s Step, a arrival, own int64) {
-	all := q.assign(a.Time)
+	all, _ := q.assign(a.Time)
 	// "Slide > size: an event in no window is counted as such."
 	if len(all) == 0 {
 		q.ledger.Unwindowed++
@@ -122,8 +140,12 @@ func (q *running) takeFixed(s Step, a arrival, own int64) {
 		return
 	}
 	q.ledger.InWindows++
+	key := q.keyOf(a.Fields)
+	if q.exceeds(key, q.opens(key, open)) {
+		key = q.overflow()
+	}
 	for _, b := range open {
-		h := q.find(a.Fields, b)
+		h := q.find(key, b)
 		h.add(a)
 		q.fireByEvent(h)
 	}
@@ -153,20 +175,26 @@ func (q *running) late(s Step, own int64) {
 	})
 }
 
-// find returns the window of the event's key with these bounds.
-func (q *running) find(fields map[string]event.Value, b bounds) *holding {
-	key := q.keyOf(fields)
+// find returns the window of a key with these bounds.
+func (q *running) find(key []event.Value, b bounds) *holding {
 	name := KeyText(key)
-	for _, h := range q.windows {
-		if h.start == b.start && h.end == b.end && h.name == name {
-			return h
-		}
+	if h := q.lookUp(name, b); h != nil {
+		return h
 	}
 	// A window made when the watermark has passed it was empty then and has
 	// no firing by the watermark to come.
 	h := &holding{key: key, name: name, start: b.start, end: b.end, waiting: !q.passed(b.end)}
 	q.windows = append(q.windows, h)
 	return h
+}
+
+func (q *running) lookUp(name string, b bounds) *holding {
+	for _, h := range q.windows {
+		if h.start == b.start && h.end == b.end && h.name == name {
+			return h
+		}
+	}
+	return nil
 }
 
 func (h *holding) add(a arrival) {
@@ -206,21 +234,29 @@ func (q *running) fireOnTime() {
 	for _, h := range q.windows {
 		if h.waiting && q.passed(h.end) {
 			h.waiting = false
-			if !q.Trigger.NoOnTime {
-				q.fire(h, result.OnTime)
-			}
+			q.fireOutstanding(h)
 		}
 	}
 }
 
+// fireOutstanding makes a window's on-time firing. "They fire again only with
+// something new": those that an end of the input has fired before.
+func (q *running) fireOutstanding(h *holding) {
+	if q.Trigger.NoOnTime || (h.atEnd && len(h.fresh) == 0) {
+		return
+	}
+	q.fire(h, result.OnTime)
+}
+
 // end: "at the end of a bounded input every window whose on-time firing is
-// outstanding fires, once"; with `on_time: false` none does.
+// outstanding fires, once"; with `on_time: false` none does. "This end is not
+// stored as a watermark": with more input the firing is outstanding again.
 func (q *running) end() {
 	for _, h := range q.windows {
-		if h.waiting && !q.Trigger.NoOnTime {
-			q.fire(h, result.OnTime)
+		if h.waiting {
+			q.fireOutstanding(h)
+			h.atEnd = true
 		}
-		h.waiting = false
 	}
 }
 
@@ -254,6 +290,7 @@ func (q *running) fire(h *holding, timing result.Timing) {
 	})
 	h.firings++
 	h.fresh, h.withdrawn = nil, nil
+	h.atEnd = false // an early firing leaves the on-time one to come
 	h.lastStart, h.lastEnd = h.start, h.end
 }
 

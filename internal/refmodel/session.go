@@ -12,8 +12,14 @@ import (
 func (q *running) takeSession(s Step, a arrival, own int64) {
 	key := q.keyOf(a.Fields)
 	// "An event occupies [t, t+gap)."
-	merged := &holding{key: key, name: KeyText(key), start: a.Time, end: plus(a.Time, int64(q.Window.Gap))}
+	end := plus(a.Time, int64(q.Window.Gap))
+	merged := &holding{key: key, name: KeyText(key), start: a.Time, end: end}
 	touched, rest := q.touching(merged, own)
+	if len(touched) == 0 && !q.closed(end, own) && q.exceeds(key, 1) {
+		merged.key = q.overflow()
+		merged.name = KeyText(merged.key)
+		touched, rest = q.touching(merged, own)
+	}
 	for _, h := range touched {
 		merged.start, merged.end = min(merged.start, h.start), max(merged.end, h.end)
 	}

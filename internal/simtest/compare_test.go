@@ -179,7 +179,7 @@ func compareLedgers(want []refmodel.Ledger, run *Run) (d differences) {
 		}
 		got := refmodel.Ledger{
 			Query: g.Query, Read: g.Read, InWindows: g.InWindows, Late: g.Late,
-			Dead: g.Dead, Filtered: g.Filtered, Unwindowed: g.Unwindowed, Duplicate: g.Duplicate,
+			Dead: g.Dead, Filtered: g.Filtered, Unwindowed: g.Unwindowed, Duplicate: g.Duplicate, Overflow: g.Overflow,
 		}
 		if got != w {
 			d.add("ledger is %+v, not %+v", got, w)

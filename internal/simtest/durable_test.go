@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -197,7 +198,7 @@ func (l *life) lives(t *rapid.T, emit pipeline.Emit) (run *Run, last setting) {
 // Whatever crashes and whenever, with one partition and every_event each row,
 // its number and its order are those of a run that nothing disturbs.
 func TestRestartsAreExact(t *testing.T) {
-	for _, s := range []shape{{partitions: 1}, {partitions: 1, onlySessions: true}} {
+	for _, s := range []shape{{partitions: 1, limited: true}, {partitions: 1, onlySessions: true}} {
 		t.Run(fmt.Sprint("sessions only ", s.onlySessions), func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				p := drawProgram(t, s)
@@ -212,6 +213,48 @@ func TestRestartsAreExact(t *testing.T) {
 				d = append(d, compareLateEvents(out.Late, run.Late)...)
 				d = append(d, compareLedgers(out.Ledgers, run)...)
 				d = append(d, compareDead(&p, out, run)...)
+				d.report(t, p, last)
+			})
+		})
+	}
+}
+
+// A bounded input that has ended may go on: each later run gives what one is
+// promised of an input that ended there, whatever crashes between.
+func TestMoreInputIsExact(t *testing.T) {
+	for name, s := range map[string]shape{
+		"limits":           {partitions: 1, onlyPanes: true, limited: true},
+		"all windows":      {partitions: 1},
+		"only sessions":    {partitions: 1, onlySessions: true},
+		"windows of panes": {partitions: 1, onlyPanes: true},
+		"ends of time":     {partitions: 1, extreme: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rapid.Check(t, func(t *rapid.T) {
+				p := drawProgram(t, s)
+				topic := rapid.Bool().Draw(t, "kind")
+				p.topic = &topic
+				all := p.feeds[0]
+				l := &life{store: memory.New(), delivery: pipeline.ExactlyOnce}
+				cuts := rapid.SliceOfN(rapid.IntRange(0, len(all)), 1, 4).Draw(t, "cuts")
+				slices.Sort(cuts)
+				for _, n := range cuts {
+					part := p
+					part.feeds = [][]record{all[:n]}
+					l.p = &part
+					if n > 0 {
+						l.live(t, drawSetting(t, pipeline.EveryEvent), rapid.SampledFrom(endings).Draw(t, "ending"))
+					}
+					if ended, _ := l.live(t, drawSetting(t, pipeline.EveryEvent), ""); !ended {
+						t.Fatalf("did not come to the end of the input\n%v", part)
+					}
+					p.ends = append(p.ends, len(part.steps(0, topic)))
+				}
+				l.p = &p
+				run, last := l.lives(t, pipeline.EveryEvent)
+				out := p.model(t, topic)
+				d := compareRows(out.Rows, run.Rows)
+				d = append(d, compareLedgers(out.Ledgers, run)...)
 				d.report(t, p, last)
 			})
 		})

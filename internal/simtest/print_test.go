@@ -16,6 +16,9 @@ func (p program) String() string {
 		fmt.Fprintf(&b, ", dedup: {id: %s, horizon: %v}", p.dedup.ID, p.dedup.Horizon)
 	}
 	b.WriteString("}\n")
+	if p.limits.Keys > 0 || p.limits.Windows > 0 {
+		fmt.Fprintf(&b, "limits: {keys: %d, windows: %d}\n", p.limits.Keys, p.limits.Windows)
+	}
 	fmt.Fprintf(&b, "watermark: {max_out_of_orderness: %v}\nqueries:\n", p.bound)
 	for _, q := range p.queries {
 		printQuery(&b, q)

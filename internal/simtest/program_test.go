@@ -25,7 +25,10 @@ type program struct {
 	bound   time.Duration
 	dedup   pipeline.Dedup
 	queries []query.Query
+	limits  pipeline.LimitSpec
 	feeds   [][]record
+	// ends are before which steps the input ended, until a later run.
+	ends []int
 	// topic overrules the setting: positions must mean the same in all runs.
 	topic *bool
 }
@@ -49,10 +52,14 @@ type shape struct {
 	noSessions       bool
 	// onlySessions gives few keys many sessions that fire, grow and merge.
 	onlySessions bool
+	// onlyPanes draws sliding windows that overlap and that no event fires.
+	onlyPanes bool
 	// withinBound sets the bound so wide that no event is beyond it.
 	withinBound bool
-	// extreme times lie near the ends of int64 nanoseconds, a few windows off:
-	// closer ones may be refused.
+	// limited programs are held to a few keys or windows.
+	limited bool
+	// extreme times lie near the ends of int64 nanoseconds, or a few windows off:
+	// some are refused.
 	extreme bool
 }
 
@@ -61,14 +68,15 @@ const longest = 36500 * 24 * int64(time.Hour)
 
 func drawProgram(t *rapid.T, s shape) program {
 	p := program{}
-	calendar := !s.extreme && !s.onlySessions && rapid.IntRange(0, 9).Draw(t, "calendar") == 0
+	calendar := !s.onlySessions && rapid.IntRange(0, 9).Draw(t, "calendar") == 0
 	bounds := []int64{0, 0, 1, 2, 3, 6, 20}
-	if s.extreme {
+	if s.extreme && !calendar {
 		p.unit, p.format = 1, event.UnixNano
-		p.base = rapid.SampledFrom([]int64{event.MinTime + 100, event.MaxTime - 100}).Draw(t, "base")
 		bounds = append(bounds, longest)
+		far := rapid.SampledFrom([]int64{0, 15, 100, longest, 2 * longest}).Draw(t, "far")
+		p.base = rapid.SampledFrom([]int64{event.MinTime + far, event.MaxTime - far}).Draw(t, "base")
 	} else {
-		p.drawUnit(t, calendar)
+		p.drawUnit(t, calendar, s.extreme)
 	}
 	p.bound = p.units(rapid.SampledFrom(bounds).Draw(t, "bound"))
 	if rapid.IntRange(0, 3).Draw(t, "dedup") == 0 {
@@ -76,6 +84,10 @@ func drawProgram(t *rapid.T, s shape) program {
 			ID:      rapid.SampledFrom([]string{"u", "v", "i"}).Draw(t, "id"),
 			Horizon: p.units(rapid.SampledFrom([]int64{1, 2, 5, 20, 100}).Draw(t, "horizon")),
 		}
+	}
+	if s.limited && rapid.Bool().Draw(t, "limited") {
+		p.limits.Keys = rapid.SampledFrom([]int{0, 1, 2, 3}).Draw(t, "max keys")
+		p.limits.Windows = rapid.SampledFrom([]int{0, 1, 2, 3, 5, 8, 12, 20, 30}).Draw(t, "max windows")
 	}
 	n := rapid.IntRange(1, 3).Draw(t, "queries")
 	for i := range n {
@@ -92,15 +104,22 @@ func drawProgram(t *rapid.T, s shape) program {
 
 func (p *program) units(n int64) time.Duration { return time.Duration(n * p.unit) }
 
-func (p *program) drawUnit(t *rapid.T, calendar bool) {
+func (p *program) drawUnit(t *rapid.T, calendar, extreme bool) {
 	if calendar {
 		// Around days of 23, 25 and 0 hours, and days that begin late or twice.
 		p.unit, p.format = int64(time.Hour)/2, event.UnixSec
-		begin := rapid.SampledFrom([]string{
+		begins := []string{
 			"2026-03-27T12:00:00Z", "2026-10-24T00:00:00Z", "2018-11-03T00:00:00Z",
 			"2018-02-17T00:00:00Z", "2011-12-29T00:00:00Z", "2006-10-28T00:00:00Z",
 			"1969-12-31T00:00:00Z", "2024-02-28T00:00:00Z",
-		}).Draw(t, "begin")
+		}
+		if extreme {
+			begins = []string{
+				"1677-09-21T00:30:00Z", "1677-09-22T00:00:00Z", "1677-09-27T00:00:00Z", "1677-10-01T00:00:00Z",
+				"2262-04-11T23:30:00Z", "2262-04-11T00:00:00Z", "2262-04-07T00:00:00Z", "2262-04-01T00:00:00Z",
+			}
+		}
+		begin := rapid.SampledFrom(begins).Draw(t, "begin")
 		at, err := time.Parse(time.RFC3339, begin)
 		if err != nil {
 			t.Fatalf("%v", err)
@@ -126,7 +145,7 @@ func (p *program) drawQuery(t *rapid.T, name string, calendar bool, s shape) que
 	if s.onlySessions {
 		latenesses = []int64{0, 5, 12, 30, 100}
 	}
-	if s.extreme {
+	if s.extreme && !calendar {
 		latenesses = append(latenesses, longest)
 	}
 	q.AllowedLateness = p.units(rapid.SampledFrom(latenesses).Draw(t, "lateness"))
@@ -138,7 +157,7 @@ func (p *program) drawQuery(t *rapid.T, name string, calendar bool, s shape) que
 	if s.ownSessionKeys {
 		q.Key = []query.KeyField{{Name: "k", Expr: "k"}}
 	}
-	if rapid.IntRange(0, 2).Draw(t, "counted") == 0 {
+	if !s.onlyPanes && rapid.IntRange(0, 2).Draw(t, "counted") == 0 {
 		q.Trigger.Count = rapid.SampledFrom([]uint64{1, 2, 3, 4, 7}).Draw(t, "count")
 		q.Trigger.NoOnTime = !s.everyWindowFires && rapid.IntRange(0, 2).Draw(t, "only by count") == 0
 	}
@@ -159,12 +178,21 @@ func (p *program) drawWindow(t *rapid.T, calendar bool, s shape) window.Spec {
 	}
 	size := rapid.Int64Range(1, 12).Draw(t, "size")
 	slide := rapid.Int64Range(1, 15).Draw(t, "slide")
+	if s.extreme && rapid.Bool().Draw(t, "long") {
+		size = longest - size
+		slide = longest/slide - slide
+	}
 	kinds := []window.Kind{window.KindTumbling, window.KindSliding, window.KindGlobal}
 	if !s.noSessions {
 		kinds = append(kinds, window.KindSession, window.KindSession)
 	}
 	if s.onlySessions {
 		kinds = []window.Kind{window.KindSession}
+	}
+	if s.onlyPanes {
+		size += 3
+		slide = min(slide, size-1)
+		kinds = []window.Kind{window.KindSliding}
 	}
 	switch rapid.SampledFrom(kinds).Draw(t, "kind") {
 	case window.KindTumbling:
@@ -220,7 +248,8 @@ func (p *program) drawFeed(t *rapid.T, partition int, s shape) []record {
 	least := rapid.SampledFrom([]int{0, 5, 15, 30}).Draw(t, "least")
 	for i, f := range rapid.SliceOfN(rapid.Custom(d.fields), least, 60).Draw(t, "events") {
 		at += f.on
-		f.i, f.at = i+1000*partition, at-f.back
+		f.i, f.at = i+1000*partition, event.AddSat(at, -f.back)
+		f.at = min(max(f.at, event.MinTime/p.unit), event.MaxTime/p.unit)
 		if s.ownSessionKeys {
 			f.key = fmt.Sprintf(`"p%d-%d"`, partition, f.own)
 		}

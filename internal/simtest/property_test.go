@@ -14,12 +14,17 @@ import (
 // With one partition and every_event, every row, its number and its order are
 // a pure function of the input.
 func TestEveryEventIsExact(t *testing.T) {
-	checkExact(t, shape{partitions: 1})
+	checkExact(t, shape{partitions: 1, limited: true})
 }
 
 // Sessions that fire, grow, merge and are withdrawn, with every boundary met.
 func TestSessionsAreExact(t *testing.T) {
-	checkExact(t, shape{partitions: 1, onlySessions: true})
+	checkExact(t, shape{partitions: 1, onlySessions: true, limited: true})
+}
+
+// Windows that share panes are counted as if each had its own events.
+func TestLimitsOfPanesAreExact(t *testing.T) {
+	checkExact(t, shape{partitions: 1, onlyPanes: true, limited: true})
 }
 
 // Near the ends of int64 nanoseconds rows are right, never wrapped.

@@ -118,7 +118,8 @@ func (p *program) interleaved(t *rapid.T) *refmodel.Outcome {
 func (p *program) modelOf(t fataler, steps []refmodel.Step) *refmodel.Outcome {
 	t.Helper()
 	out, err := refmodel.Run(refmodel.Program{
-		Queries: p.queries, OutOfOrderness: int64(p.bound), DedupField: p.dedup.ID, Horizon: int64(p.dedup.Horizon),
+		Queries: p.queries, Ends: p.ends, OutOfOrderness: int64(p.bound), DedupField: p.dedup.ID, Horizon: int64(p.dedup.Horizon),
+		MaxKeys: p.limits.Keys, MaxWindows: p.limits.Windows,
 	}, steps)
 	if err != nil {
 		t.Fatalf("reference model: %v", err)
@@ -143,5 +144,6 @@ func (p *program) spec(s setting) pipeline.Spec {
 	spec.Watermark.Interval = s.interval
 	spec.Watermark.MaxDrift = s.drift
 	spec.Queries = p.queries
+	spec.Limits.Keys, spec.Limits.Windows = p.limits.Keys, p.limits.Windows
 	return spec
 }
