@@ -21,8 +21,10 @@ type Health struct {
 	broken  map[party]trouble
 	// told is since when the trouble lasts that the log knows of; zero if it
 	// knows of none.
-	told    time.Time
-	handed  handed
+	told   time.Time
+	handed handed
+	// ofSink says that it is a sink's: the pipeline logs its trouble.
+	ofSink  bool
 	retries atomic.Int64
 	// acked is how many rows the brokers have acknowledged.
 	acked atomic.Int64
@@ -44,11 +46,11 @@ const (
 	theRows    partyKind = "rows"
 )
 
-// words are what the log says when it begins, and when it is over.
+// words are what the log says when it begins, and when it is over, of a source; of
+// a sink the pipeline says it.
 var words = map[partyKind][2]string{
 	aBroker:    {"kafka does not answer, trying again", "kafka answers again"},
 	aPartition: {"nothing can be read of a kafka partition, trying again", "kafka can be read again"},
-	theRows:    {"kafka takes no rows, trying again", "kafka takes rows again"},
 }
 
 type trouble struct {
@@ -58,10 +60,8 @@ type trouble struct {
 }
 
 // shows reports whether it is trouble already. A partition that moves is
-// everyday, and so is, for the log, an idle connection that was closed; rows
-// have waited for a while before they get here.
+// everyday, and so is, for the log, an idle connection that was closed.
 func (t *trouble) shows(kind partyKind) bool { return kind != aPartition || t.times > 1 }
-func (t *trouble) tells(kind partyKind) bool { return kind == theRows || t.times > 1 }
 
 // forgotten is when a broker counts as gone: one that is needed is tried more
 // often than that.
@@ -160,7 +160,7 @@ func (h *Health) note(who party, err error, since, now time.Time) {
 		h.broken = map[party]trouble{}
 	}
 	h.broken[who] = t
-	if t.tells(who.kind) && h.told.IsZero() && h.logger != nil {
+	if t.times > 1 && h.told.IsZero() && h.logger != nil && !h.ofSink {
 		h.told = t.since
 		args := []any{"error", t.err}
 		if who.name != "" {

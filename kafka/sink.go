@@ -115,6 +115,7 @@ func (s *Sink) Open(ctx context.Context) error {
 	if err := s.valid(); err != nil {
 		return err
 	}
+	s.health.ofSink = true
 	client, err := s.Cluster.connect(ctx, s.Log, &s.health)
 	if err != nil {
 		return err

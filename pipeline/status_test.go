@@ -452,7 +452,7 @@ func TestTroubleOfASourceIsTold(t *testing.T) {
 		if some, none := s.Partitions[1], s.Partitions[2]; *some.LagRecords != 7 || some.LagSeconds != nil || none.LagRecords != nil || none.LagSeconds != nil {
 			t.Errorf("what is not known of a lag is told: %+v, %+v", some, none)
 		}
-		if w, err := p.Why(t.Context(), "", 1); err != nil || !strings.Contains(w.Reason, "the source has not answered since 1970-01-01T00:00:05Z: no route to host") {
+		if w, err := p.Why(t.Context(), "", 1); err != nil || !strings.Contains(w.Reason, "the source has been in trouble since 1970-01-01T00:00:05Z: no route to host") {
 			t.Errorf("why is %q, %v", w.Reason, err)
 		}
 	})

@@ -119,7 +119,7 @@ func (p *Pipeline) reason(w *Why, parts int) string {
 	h, trouble := w.Holder, p.sourceTrouble()
 	switch {
 	case trouble.Since != nil:
-		return fmt.Sprintf("the source has not answered since %s: %s", trouble.Since.Format(time.RFC3339), trouble.Error)
+		return fmt.Sprintf("the source has been in trouble since %s: %s", trouble.Since.Format(time.RFC3339), trouble.Error)
 	case parts == 0:
 		return "there is no partition to read yet, so event time does not advance"
 	case h == nil && p.spec.Watermark.WhenIdle == Hold:

@@ -6,7 +6,8 @@ import (
 )
 
 // Reporter is a sink that can say how it gets on with the other side. Any
-// goroutine may call its methods, at any time.
+// goroutine may call its methods, at any time. The pipeline logs when a trouble
+// begins and when it is over, so that the sink need not.
 type Reporter interface {
 	// Trouble returns what went wrong last and since when the other side has
 	// not taken rows; a zero time and nil while all is well.
