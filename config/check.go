@@ -34,6 +34,9 @@ func (l *loader) checkSection(n *node, s *setting, path string) {
 		l.add(path, n.at, "is %s; it has to be %s%s", n.describe(), of, example(s))
 		return
 	}
+	if s.Off && n.isEmpty() {
+		return
+	}
 	unknown := false
 	for _, e := range n.entries {
 		below := join(path, e.key)

@@ -107,6 +107,9 @@ func (n *node) put(key string, value *node) {
 // isNull reports whether the value is missing or empty.
 func (n *node) isNull() bool { return n == nil || n.kind == nullNode }
 
+// isEmpty reports whether the value is missing or {}.
+func (n *node) isEmpty() bool { return n.isNull() || n.kind == mappingNode && len(n.entries) == 0 }
+
 // describe says what a value is, for messages about a wrong type.
 func (n *node) describe() string {
 	if n.kind == scalarNode {
