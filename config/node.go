@@ -60,6 +60,9 @@ type node struct {
 	// that came in, by name.
 	raw     string
 	secrets map[string]string
+	// unset says that a ${NAME} could not be replaced, so that what the text
+	// would have been is not known.
+	unset bool
 
 	entries []*entry
 	items   []*node
