@@ -112,6 +112,8 @@ func (v *validator) check(s *Spec) {
 	}
 	if t, ok := s.Source.(typedSource); ok {
 		v.checkTyped(s, t)
+	} else {
+		v.checkTimeField(&s.Event)
 	}
 	v.checkEvent(&s.Event)
 	v.checkWatermark(s)
@@ -187,6 +189,17 @@ func (v *validator) checkEvent(e *EventSpec) {
 			v.add("event.fields."+f.Name, "computed fields need names of their own")
 		}
 		seen[f.Name] = true
+	}
+}
+
+// checkTimeField refuses to look for the time in what is only there later.
+func (v *validator) checkTimeField(e *EventSpec) {
+	path := pathOf(e.TimeField)
+	for _, f := range e.Fields {
+		if len(path) == 1 && path[0] == f.Name {
+			v.add("event.time.field", "%s is a computed field, and the time is read before fields are computed: name a field of the event, or call the computed one something else", f.Name)
+			return
+		}
 	}
 }
 
