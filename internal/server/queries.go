@@ -39,7 +39,11 @@ func (s *Server) query(w http.ResponseWriter, name string) *pipeline.QueryStatus
 		}
 		names = append(names, status.Queries[i].Name)
 	}
-	fail(w, http.StatusNotFound, fmt.Sprintf("there is no query %q; there is %s", name, strings.Join(names, ", ")))
+	there := "there are"
+	if len(names) == 1 {
+		there = "there is only"
+	}
+	fail(w, http.StatusNotFound, fmt.Sprintf("there is no query %q; %s %s", name, there, strings.Join(names, ", ")))
 	return nil
 }
 
