@@ -77,8 +77,8 @@ func TestExitCodesAndStreams(t *testing.T) {
 		{"explain", []string{"explain", "--config", good}, "", 0, "query q", ""},
 		{"explain a bad one", []string{"explain", "--config", bad}, "", 2, "", "sinks: is missing"},
 		{"input that is not there", []string{"--config", noInput}, "", 1, "", "/does/not/exist.jsonl"},
-		{"run", []string{"run", "--config", good}, `{"ts":1,"k":"a","v":2}` + "\n", 0, `"values":{"n":1,"sum":2}`, "1 events in"},
-		{"run by default", []string{"-c", good}, `{"ts":1,"k":"a","v":2}` + "\n", 0, `"values":{"n":1,"sum":2}`, "1 events in"},
+		{"run", []string{"run", "--config", good}, `{"ts":1,"k":"a","v":2}` + "\n", 0, `"values":{"n":1,"sum":2}`, "/s): 1 result, 0 late"},
+		{"run by default", []string{"-c", good}, `{"ts":1,"k":"a","v":2}` + "\n", 0, `"values":{"n":1,"sum":2}`, "1 event in "},
 		{"a record that fails the run", []string{"-c", failing}, "x\n", 1, "", "on_error is fail"},
 	}
 	for _, test := range tests {
