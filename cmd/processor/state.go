@@ -29,8 +29,8 @@ type stateCommand struct {
 // storeFlag says which store: that of a config, or a directory, which may be a
 // copy on another machine.
 type storeFlag struct {
-	Config string `short:"c" required:"" xor:"store" placeholder:"FILE" help:"The YAML config of the pipeline."`
-	Path   string `short:"p" required:"" xor:"store" placeholder:"DIR" help:"A state directory, instead of a config."`
+	Config string `short:"c" xor:"store" placeholder:"FILE" help:"The YAML config of the pipeline; it or --path has to be given."`
+	Path   string `short:"p" xor:"store" placeholder:"DIR" help:"A state directory, instead of a config."`
 }
 
 // checkpointArg is a checkpoint to look at instead of the state.
@@ -45,6 +45,8 @@ func (f storeFlag) store(c *command) (state.Store, error) {
 	switch {
 	case strings.Contains(f.Path, "://"):
 		return nil, usageError{errors.New("--path takes a directory; for state on a server give --config")}
+	case f.Path == "" && f.Config == "":
+		return nil, usageError{errors.New("no state is named: give --config FILE, or --path DIR for a state directory")}
 	case f.Path != "":
 		return &pebble.Store{Path: f.Path}, nil
 	}

@@ -302,15 +302,15 @@ func TestStateThatIsNotThere(t *testing.T) {
 func TestStateCommandLine(t *testing.T) {
 	memory := writeFile(t, "memory.yaml", streamConfig)
 	for want, args := range map[string][]string{
-		"missing flags":                {"state", "ls"},
-		"can't be used together":       {"state", "ls", "-c", memory, "-p", "x"},
-		"keeps its state in memory":    {"state", "inspect", "-c", memory},
-		"--path takes a directory":     {"state", "verify", "-p", "redis://:hunter2@localhost"},
-		"checkpoint":                   {"state", "restore", "-p", "x"},
-		"cannot read the config":       {"state", "ls", "-c", "/does/not/exist.yaml"},
-		"--fresh is about":             {"-c", memory, "--fresh"},
-		"--redeliver is about":         {"run", "-c", memory, "--redeliver"},
-		"--drop-sink is about durable": {"-c", memory, "--drop-sink", "a", "--drop-sink", "b"},
+		"give --config FILE, or --path": {"state", "ls"},
+		"can't be used together":        {"state", "ls", "-c", memory, "-p", "x"},
+		"keeps its state in memory":     {"state", "inspect", "-c", memory},
+		"--path takes a directory":      {"state", "verify", "-p", "redis://:hunter2@localhost"},
+		"checkpoint":                    {"state", "restore", "-p", "x"},
+		"cannot read the config":        {"state", "ls", "-c", "/does/not/exist.yaml"},
+		"--fresh is about":              {"-c", memory, "--fresh"},
+		"--redeliver is about":          {"run", "-c", memory, "--redeliver"},
+		"--drop-sink is about durable":  {"-c", memory, "--drop-sink", "a", "--drop-sink", "b"},
 	} {
 		c := execute(t, "", nil, args...)
 		c.fails(t, 2, want)
