@@ -63,12 +63,13 @@ var mayImport = map[string][]string{
 	}),
 	"config": slices.Concat(pure, []string{
 		"source", "sink", "state", "state/memory", "state/pebble", "state/redis", "pipeline", "internal/expr",
-		"kafka", "postgres", "secret", "internal/logging", "otlp", "prometheus",
+		"kafka", "postgres", "secret", "internal/logging", "internal/suggest", "otlp", "prometheus",
 	}),
 
 	// Inside.
 	"internal/expr":      {"event"},
 	"internal/keytab":    {},
+	"internal/suggest":   {},
 	"internal/decode":    {"event", "source", "internal/expr"},
 	"internal/gen":       {"event"},
 	"internal/fs":        {},
@@ -103,6 +104,7 @@ var mayImport = map[string][]string{
 	"cmd/processor": slices.Concat(pure, []string{
 		"config", "pipeline", "source", "sink", "state", "state/memory", "state/pebble", "internal/epoch",
 		"internal/gen", "internal/logging", "internal/tracing", "internal/top", "internal/metrics", "internal/server",
+		"internal/suggest",
 	}),
 	"apptest": {},
 	"bench":   {"kafka/kafkatest", "state", "state/pebble"},
