@@ -257,7 +257,7 @@ func start(t *testing.T) (p *process, stdout io.ReadCloser) {
 }
 
 func TestASignalDrains(t *testing.T) {
-	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		t.Run(s.String(), func(t *testing.T) {
 			p, stdout := start(t)
 			if err := p.Process.Signal(s); err != nil {

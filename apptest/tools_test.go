@@ -155,7 +155,7 @@ func TestWrongFlags(t *testing.T) {
 		{[]string{"--drop-sink"}, []string{"--config", durable, "--drop-sink"}},
 		{[]string{"--fresh"}, []string{"--config", durable, "--fresh=perhaps"}},
 		{[]string{"--refresh"}, []string{"--config", durable, "--refresh"}},
-		{[]string{"missing flags", "--config", "--path"}, []string{"state", "inspect"}},
+		{[]string{"no state is named", "--config", "--path"}, []string{"state", "inspect"}},
 		{[]string{"together"}, []string{"state", "inspect", "--config", durable, "--path", dir}},
 		{[]string{"in memory", "state.backend"}, []string{"state", "verify", "--config", memory}},
 		{[]string{"checkpoint"}, []string{"state", "restore", "--path", dir}},

@@ -108,9 +108,10 @@ func limits(v view) pipeline.LimitSpec {
 	}
 }
 
-// problem places a problem that was found in the assembled pipeline.
-func (l *loader) problem(path string, column int, message string) {
-	if l.known(path) {
+// problem places a problem that was found in the assembled pipeline, unless it
+// follows from one of those that were found before.
+func (l *loader) problem(before []Problem, path string, column int, message string) {
+	if l.follows(before, path) {
 		return
 	}
 	n, exact := lookup(l.root, path)
@@ -118,6 +119,16 @@ func (l *loader) problem(path string, column int, message string) {
 		column = 0
 	}
 	l.add(path, n.column(column), "%s", n.redact(message))
+}
+
+// judge adds what Build of the pipeline has found, and reports whether there was
+// anything.
+func (l *loader) judge(err error) bool {
+	before, problems := l.problems, pipeline.Problems(err)
+	for _, p := range problems {
+		l.problem(before, p.Path, p.Column, p.Message)
+	}
+	return len(problems) > 0
 }
 
 // logLevels are the levels by their names in the config.

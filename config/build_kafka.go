@@ -26,9 +26,9 @@ func (l *loader) kafkaSource(v view, pipeline string) *kafka.Source {
 		l.add(v.path+".topic_pattern", v.at("topic_pattern").place(), "%s is no regular expression: %v", v.at("topic_pattern").n.quote(), err)
 	}
 	switch given := v.at("topics").given(); {
-	case given && s.TopicPattern != "":
+	case given && v.at("topic_pattern").given():
 		l.add(v.path+".topic_pattern", v.at("topic_pattern").place(), "there are topics too; give one of the two")
-	case !given && s.TopicPattern == "":
+	case !given && !v.at("topic_pattern").given():
 		l.add(v.path+".topics", v.place(), "is missing; add it, such as topics: [feedback-events], or topic_pattern")
 	}
 	l.logged = append(l.logged, &s.Log)

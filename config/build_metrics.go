@@ -31,8 +31,8 @@ func (l *loader) prometheusSink(v view, meta bool) *prometheus.Sink {
 
 func (l *loader) otlpSink(v view, meta bool) *otlp.Sink {
 	s := &otlp.Sink{Endpoint: v.text("endpoint"), Headers: l.headers(v), Timeout: v.duration("timeout"), Compression: v.text("compression")}
-	if err := otlp.CheckEndpoint(s.Endpoint); err != nil {
-		at := v.at("endpoint")
+	at := v.at("endpoint")
+	if err := otlp.CheckEndpoint(s.Endpoint); err != nil && at.given() {
 		l.add(at.path, at.place(), "%v", err)
 	}
 	l.noMeta(v, meta)

@@ -14,8 +14,9 @@ func (l *loader) queries(v view) []query.Query {
 		item := v.item(i)
 		q := l.query(item)
 		out = append(out, q)
+		before := l.problems
 		for _, p := range q.Validate() {
-			l.problem(join(item.path, p.Path), p.Column, p.Message)
+			l.problem(before, join(item.path, p.Path), p.Column, p.Message)
 		}
 		if line, taken := names[q.Name]; taken && q.Name != "" {
 			l.add(item.path+".name", item.at("name").place(), "%q is the name of the query in line %d too; choose another", q.Name, line)
@@ -32,9 +33,10 @@ func (l *loader) query(v view) query.Query {
 		Window:          windowSpec(v.at("window")),
 		AllowedLateness: v.duration("allowed_lateness"),
 		Trigger: window.Trigger{
-			Count:    uint64(v.at("trigger").integer("count")),
-			Every:    v.at("trigger").duration("every"),
-			NoOnTime: !v.at("trigger").flag("on_time"),
+			Count: uint64(v.at("trigger").integer("count")),
+			Every: v.at("trigger").duration("every"),
+			// Whether another one would fire is not known while one is wrong.
+			NoOnTime: !v.at("trigger").flag("on_time") && l.sound(v.path+".trigger"),
 		},
 		IncludeSketches: v.flag("include_sketches"),
 	}
@@ -51,6 +53,7 @@ func (l *loader) query(v view) query.Query {
 		s, p := query.ParseAggregate(name, text)
 		if p != nil {
 			l.addExpr(n, join(v.path, p.Path), *p)
+			n.value = nil // as of other values that are wrong
 			return
 		}
 		q.Aggregates = append(q.Aggregates, s)

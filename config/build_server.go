@@ -1,8 +1,11 @@
 package config
 
 import (
+	"maps"
 	"net"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/llm-optimizer/processor/secret"
 )
@@ -22,9 +25,13 @@ func (l *loader) server(v view) *Server {
 	}
 	s := &Server{Listen: v.text("listen")}
 	l.checkPort(v.at("listen"))
-	// token: "" says that there is none.
-	if token := v.at("token"); token.value() != nil && token.value() != "" {
+	switch token := v.at("token"); {
+	case token.value() == nil:
+	case token.value() != "":
 		s.Token = l.secret(token)
+	case len(token.n.secrets) > 0:
+		names := slices.Sorted(maps.Keys(token.n.secrets))
+		l.add(token.path, token.place(), `the environment variable %s is empty; put the token into it, or write token: "" to have actions refused`, strings.Join(names, " and "))
 	}
 	if f := v.at("token_file"); f.given() {
 		s.Token = l.secretFile(f, v.at("token"))

@@ -82,14 +82,13 @@ func (l *loader) sinkQueries(v view, queries []query.Query) []string {
 	for i := range v.items() {
 		n := v.n.items[i]
 		name, _ := n.value.(string)
+		out = append(out, name) // a wrong one too: none would mean all
 		if name == "" {
 			continue
 		}
 		if !has(queries, name) {
 			l.add(join(v.path, itoa(i)), n.at, "there is no query %s; %s", n.quote(), didYouMean(name, known))
-			continue
 		}
-		out = append(out, name)
 	}
 	return out
 }

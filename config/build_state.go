@@ -29,8 +29,11 @@ func (l *loader) state(v view, name string, from source.Source) pipeline.StateSp
 		OnCorruption:    pipeline.OnCorruption(v.text("on_corruption")),
 	}
 	backend := v.text("backend")
-	if !v.at("backend").given() {
+	switch at := v.at("backend"); {
+	case !at.given():
 		backend = defaultBackend(from)
+	case at.n.value == nil:
+		return s // it is wrong in itself, and what the others mean depends on it
 	}
 	switch backend {
 	case pebbleBackend:

@@ -34,6 +34,9 @@ func (l *loader) checkSection(n *node, s *setting, path string) {
 		l.add(path, n.at, "is %s; it has to be %s%s", n.describe(), of, example(s))
 		return
 	}
+	if s.Off && n.isEmpty() {
+		return
+	}
 	unknown := false
 	for _, e := range n.entries {
 		below := join(path, e.key)
@@ -158,6 +161,7 @@ func (l *loader) checkNames(n *node, s *setting, path string) {
 		switch {
 		case item.kind != scalarNode:
 			l.add(at, item.at, "is %s; it has to be a name", item.describe())
+		case item.unset:
 		case seen[item.text]:
 			l.add(at, item.at, "%s is there twice; keep one of them", item.quote())
 		default:
@@ -195,6 +199,9 @@ func (l *loader) checkExprs(n *node, s *setting, path string) {
 func (l *loader) checkScalar(n *node, s *setting, path string) {
 	if n.kind != scalarNode {
 		l.add(path, n.at, "is %s; it has to be a single value%s", n.describe(), example(s))
+		return
+	}
+	if n.unset {
 		return
 	}
 	value, wrong := s.parse(n)

@@ -119,11 +119,22 @@ func stepItem(n *node, part string, at place) (*node, string) {
 	case n.kind != sequenceNode:
 		return nil, "the file has no list here"
 	case err != nil || i > len(n.items):
-		return nil, fmt.Sprintf("there are only %d in the list; numbers begin at 0, and %d would add one", len(n.items), len(n.items))
+		return nil, fmt.Sprintf("%s in the list; numbers begin at 0, and %d would add one", onlySoMany(len(n.items)), len(n.items))
 	case i == len(n.items):
 		n.items = append(n.items, &node{at: at})
 	}
 	return n.items[i], part
+}
+
+func onlySoMany(n int) string {
+	switch n {
+	case 0:
+		return "there is none"
+	case 1:
+		return "there is only 1"
+	default:
+		return "there are only " + itoa(n)
+	}
 }
 
 // assign replaces what n holds by the text of a variable.

@@ -13,6 +13,7 @@ func (l *loader) expand(n *node, path string) {
 	case n.kind == scalarNode:
 		if n.at.variable == "" && strings.Contains(n.text, "${") {
 			l.expandText(n, path)
+			l.unset[path] = n.unset
 		}
 	default:
 		for _, e := range n.entries {
@@ -43,11 +44,14 @@ func (l *loader) expandText(n *node, path string) {
 		name, tail, closed := strings.Cut(after, "}")
 		switch value, set := l.environ[name]; {
 		case !closed:
+			n.unset = true
 			l.add(path, at, "${ has no closing }; write ${NAME} for an environment variable, or $${ for the characters themselves")
 			return
 		case !isVariable(name):
+			n.unset = true
 			l.add(path, at, "${%s} names no environment variable; write ${NAME} with letters, digits and _, or $${ for the characters themselves", name)
 		case !set:
+			n.unset = true
 			l.add(path, at, "the environment variable %s is not set; set it, or write $${ for the characters themselves", name)
 		default:
 			secrets[name] = value

@@ -94,6 +94,9 @@ type loader struct {
 	root     *node
 	problems []Problem
 	warnings []string
+	// unset are the paths of texts with a ${NAME} that could not be replaced:
+	// nothing else can be said of them.
+	unset map[string]bool
 	// logged are the loggers of what was made, set when there is one.
 	logged []**slog.Logger
 }
@@ -101,7 +104,7 @@ type loader struct {
 // Parse reads a config from text; file is its name in messages. The error is
 // an *Error.
 func (o Loader) Parse(file string, text []byte) (*Config, error) {
-	l := &loader{file: file, environ: environment(o.Environ), stdin: o.Stdin, stdout: o.Stdout}
+	l := &loader{file: file, environ: environment(o.Environ), stdin: o.Stdin, stdout: o.Stdout, unset: map[string]bool{}}
 	if l.stdout == nil {
 		l.stdout = os.Stdout
 	}
@@ -121,8 +124,11 @@ func (o Loader) Parse(file string, text []byte) (*Config, error) {
 	c.LogLevel.Set(logLevels[v.at("log").text("level")])
 	c.LogJSON = v.at("log").text("format") == "json"
 	c.Telemetry = l.telemetry(v.at("telemetry"))
-	if err := l.err(); err != nil {
-		return nil, err
+	if len(l.problems) > 0 {
+		// What Build would find is told with the rest.
+		_, err := pipeline.Build(c.Spec)
+		l.judge(err)
+		return nil, l.err()
 	}
 	l.remark(&c.Spec)
 	c.Warnings = l.warnings
@@ -140,13 +146,9 @@ func (c *Config) Build() (*pipeline.Pipeline, error) {
 	if err == nil {
 		return p, nil
 	}
-	problems := pipeline.Problems(err)
-	if len(problems) == 0 {
-		return nil, err
-	}
 	l := &loader{file: c.File, root: c.root}
-	for _, p := range problems {
-		l.problem(p.Path, p.Column, p.Message)
+	if !l.judge(err) {
+		return nil, err
 	}
 	return nil, l.err()
 }

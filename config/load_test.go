@@ -17,6 +17,7 @@ import (
 	"github.com/llm-optimizer/processor/aggregate"
 	"github.com/llm-optimizer/processor/config"
 	"github.com/llm-optimizer/processor/event"
+	"github.com/llm-optimizer/processor/kafka"
 	"github.com/llm-optimizer/processor/pipeline"
 	"github.com/llm-optimizer/processor/query"
 	"github.com/llm-optimizer/processor/sink"
@@ -69,6 +70,46 @@ func TestMinimalIsAllDefaults(t *testing.T) {
 		if !reflect.DeepEqual(pair[0], pair[1]) {
 			t.Errorf("%s is %+v, want %+v", name, pair[0], pair[1])
 		}
+	}
+}
+
+// contract.yaml is the reference config of the design, as it stands there.
+func TestContract(t *testing.T) {
+	c, err := config.Load("testdata/contract.yaml", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Build(); err != nil || len(c.Warnings) > 0 {
+		t.Fatalf("error %v, warnings %q", err, c.Warnings)
+	}
+	if src := c.Spec.Source.(*kafka.Source); src.Stop != "" || !src.Traits().Live {
+		t.Errorf("the source stops at %q", src.Stop)
+	}
+	if c.Spec.Event.Dedup != (pipeline.Dedup{}) {
+		t.Errorf("the deduplication is %+v, want it off", c.Spec.Event.Dedup)
+	}
+	if have, want := c.Spec.Watermark.MaxDrift, pipeline.DefaultSpec().Watermark.MaxDrift; have != want {
+		t.Errorf("max_drift is %v, want %v", have, want)
+	}
+}
+
+func TestDedupIsOff(t *testing.T) {
+	collector := strings.Replace(minimal, "event: {", "preset: collector\nevent: {", 1)
+	for _, text := range []string{minimal, collector} {
+		for _, dedup := range []string{"dedup: {}", "dedup: null", "dedup:"} {
+			c := load(t, strings.Replace(text, "event: {", "event: {"+dedup+", ", 1))
+			if _, err := c.Build(); err != nil || c.Spec.Event.Dedup != (pipeline.Dedup{}) {
+				t.Errorf("%s makes %+v (%v), want it off\n%s", dedup, c.Spec.Event.Dedup, err, text)
+			}
+		}
+	}
+	c := load(t, strings.Replace(collector, "event: {", "event: {dedup: {horizon: 2h}, ", 1))
+	if want := (pipeline.Dedup{ID: "id", Horizon: 2 * time.Hour}); c.Spec.Event.Dedup != want {
+		t.Errorf("with a horizon alone it is %+v, want %+v", c.Spec.Event.Dedup, want)
+	}
+	c = load(t, strings.Replace(minimal, "event: {", "event: {dedup: {}, ", 1), "PROCESSOR_EVENT__DEDUP__ID=id")
+	if want := (pipeline.Dedup{ID: "id", Horizon: time.Hour}); c.Spec.Event.Dedup != want {
+		t.Errorf("with an id from the environment it is %+v, want %+v", c.Spec.Event.Dedup, want)
 	}
 }
 

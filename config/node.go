@@ -60,6 +60,9 @@ type node struct {
 	// that came in, by name.
 	raw     string
 	secrets map[string]string
+	// unset says that a ${NAME} could not be replaced, so that what the text
+	// would have been is not known.
+	unset bool
 
 	entries []*entry
 	items   []*node
@@ -106,6 +109,9 @@ func (n *node) put(key string, value *node) {
 
 // isNull reports whether the value is missing or empty.
 func (n *node) isNull() bool { return n == nil || n.kind == nullNode }
+
+// isEmpty reports whether the value is missing or {}.
+func (n *node) isEmpty() bool { return n.isNull() || n.kind == mappingNode && len(n.entries) == 0 }
 
 // describe says what a value is, for messages about a wrong type.
 func (n *node) describe() string {

@@ -29,6 +29,10 @@ setting with its default; [processor-dev.yaml](../config/processor-dev.yaml) is 
 - Every setting can be overridden from the environment: ` + "`PROCESSOR_`" + ` and the path in capitals with ` + "`__`" + ` between the levels.
   Items of lists go by number from 0, lists of names by comma: ` + "`PROCESSOR_WATERMARK__IDLE_TIMEOUT=10s`,\n  `PROCESSOR_QUERIES__0__ALLOWED_LATENESS=1m`, `PROCESSOR_SINKS__0__QUERIES=a,b`." + ` Such a value is taken as it is, without
   ` + "`${NAME}`" + `. A ` + "`PROCESSOR_`" + ` variable that names no setting is a warning.
+  The next number of a list adds an item: with two sinks in the file, ` + "`PROCESSOR_SINKS__2__STDOUT__FORMAT=json`" + ` is a third. Names of
+  your own (key fields, aggregates, computed fields, headers) are found in any case; one that is not there is added in small letters:
+  ` + "`PROCESSOR_QUERIES__0__KEY__TENANT=metadata.tenant`" + ` adds ` + "`tenant`" + `.
+- Relative paths, of data, results and state alike, go by the directory in which the process was started, wherever the file lies.
 - Anchors, aliases, tags and a second document are refused, as is a file of more than 1 MiB.
 - Sinks without a name are called by their kind, and the second of a kind gets a number: ` + "`file`, `file-2`." + `
 

@@ -48,6 +48,9 @@ func (s *setting) parseText(n *node) (any, mismatch) {
 }
 
 func (s *setting) parseChoice(n *node) (any, mismatch) {
+	if s.Off && n.text == "" {
+		return "", ""
+	}
 	for _, v := range s.Values {
 		if v == n.text {
 			return n.text, ""

@@ -25,26 +25,29 @@ func (l *loader) applyPreset(root *node) {
 		return
 	}
 	for _, p := range presets[n.text] {
-		root.fill(strings.Split(p.path, "."), &node{kind: scalarNode, at: n.at, scalar: anyScalar, text: p.value})
+		root.fill(declared, strings.Split(p.path, "."), &node{kind: scalarNode, at: n.at, scalar: anyScalar, text: p.value})
 	}
 }
 
 // fill puts a value at a path unless there is one, or something that is in its
-// way; "*" is every item of a list.
-func (n *node) fill(path []string, value *node) {
+// way, or the setting was switched off; "*" is every item of a list.
+func (n *node) fill(s *setting, path []string, value *node) {
 	switch {
 	case len(path) == 0:
 	case path[0] == "*":
 		if n.kind == sequenceNode {
 			for _, item := range n.items {
-				item.fill(path[1:], value)
+				item.fill(s.child("*"), path[1:], value)
 			}
 		}
 	case n.kind == nullNode:
 		n.kind = mappingNode
 		fallthrough
 	case n.kind == mappingNode:
-		below := n.find(path[0])
+		below, s := n.find(path[0]), s.child(path[0])
+		if below != nil && s.Off && below.isEmpty() {
+			return
+		}
 		if below == nil {
 			if len(path) > 1 && path[1] == "*" {
 				return // the list is missing
@@ -53,7 +56,7 @@ func (n *node) fill(path []string, value *node) {
 			n.put(path[0], below)
 		}
 		if len(path) > 1 {
-			below.fill(path[1:], value)
+			below.fill(s, path[1:], value)
 		} else if below.kind == nullNode {
 			*below = *value
 		}

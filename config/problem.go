@@ -45,6 +45,9 @@ func (e *Error) Error() string {
 
 // add notes a problem with the setting at path.
 func (l *loader) add(path string, at place, format string, args ...any) {
+	if l.unset[path] {
+		return // the text is not known, and what is missing of it was told
+	}
 	message := fmt.Sprintf(format, args...)
 	if path != "" {
 		message = path + ": " + message
@@ -55,12 +58,65 @@ func (l *loader) add(path string, at place, format string, args ...any) {
 	})
 }
 
-// known reports whether a problem with path, or with something above or below
-// it, is noted: what follows from it need not be told.
-func (l *loader) known(path string) bool {
-	return slices.ContainsFunc(l.problems, func(p Problem) bool {
-		return p.Path == path || strings.HasPrefix(path, p.Path+".") || strings.HasPrefix(p.Path, path+".")
-	})
+// follows reports whether a problem with path may follow from those before: from
+// one with the same or with what is above it, or from one below it that leaves
+// open what was meant.
+func (l *loader) follows(before []Problem, path string) bool {
+	below := false
+	for _, p := range before {
+		if p.Path == path || strings.HasPrefix(path, p.Path+".") {
+			return true
+		}
+		below = below || strings.HasPrefix(p.Path, path+".")
+	}
+	if !below {
+		return false
+	}
+	n, exact := lookup(l.root, path)
+	s := settingOf(strings.Split(path, "."))
+	return !exact || s == nil || !n.settled(s)
+}
+
+// settled reports whether it is known what was meant, in spite of problems: all
+// is there that has to be, and of what is given no more than a number is wrong,
+// which makes no difference to the rest, or a key that nobody knows.
+func (n *node) settled(s *setting) bool {
+	switch s.Kind {
+	case section:
+		return n.settledSection(s)
+	case list:
+		return n.kind == sequenceNode && !slices.ContainsFunc(n.items, func(i *node) bool { return !i.settled(s.child("*")) })
+	case names:
+		return n.kind == sequenceNode && !slices.ContainsFunc(n.items, func(i *node) bool { return i.value == nil })
+	case exprs:
+		return n.isEmpty() || n.kind == mappingNode && !slices.ContainsFunc(n.entries, func(e *entry) bool { return e.value.value == nil })
+	case integer, duration, size, fraction:
+		return n.kind == scalarNode
+	default:
+		return n.value != nil
+	}
+}
+
+func (n *node) settledSection(s *setting) bool {
+	if n.kind != mappingNode && n.kind != nullNode {
+		return false
+	}
+	kinds := 0
+	for _, c := range s.children {
+		below := n.find(c.name())
+		switch {
+		case below == nil && c.Required && !(s.Off && n.isEmpty()):
+			return false
+		case below == nil:
+			continue
+		case !below.settled(c):
+			return false
+		}
+		if s.OneOf && c.Kind == section {
+			kinds++
+		}
+	}
+	return !s.OneOf || kinds == 1
 }
 
 // err returns the problems as an Error, nil when there are none.

@@ -59,7 +59,11 @@ func schemaOfKind(s *setting) object {
 	case expr, call:
 		return object{"type": []string{"string", "boolean", "number"}}
 	case choice:
-		return object{"anyOf": []object{{"enum": s.Values}, reference()}}
+		values := s.Values
+		if s.Off {
+			values = append([]string{""}, values...)
+		}
+		return object{"anyOf": []object{{"enum": values}, reference()}}
 	case boolean:
 		return object{"anyOf": []object{{"type": "boolean"}, reference()}}
 	case integer:
@@ -105,8 +109,11 @@ func schemaOfSection(s *setting) object {
 		}
 		o["oneOf"] = one
 	}
-	if s.Short != "" {
+	switch {
+	case s.Short != "":
 		return object{"anyOf": []object{o, schemaOf(s.child(s.Short))}}
+	case s.Off:
+		return object{"anyOf": []object{o, {"type": []string{"object", "null"}, "maxProperties": 0}}}
 	}
 	return o
 }

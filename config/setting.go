@@ -47,6 +47,9 @@ type setting struct {
 	Pattern, PatternDoc string
 	// OneOf marks a section with exactly one of the sections below it.
 	OneOf bool
+	// Off marks a setting without a default that "" or {} leaves off, as if the
+	// key were not there.
+	Off bool
 	// Short is the key below a section that a single value stands for:
 	// {tumbling: 1m} is {tumbling: {size: 1m}}.
 	Short string

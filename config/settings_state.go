@@ -9,7 +9,7 @@ var stateSettings = []setting{
 		Doc: "memory: nothing outlives the process; a restart begins at the source's start. pebble: a directory on this machine. redis: a server, for machines without disks."},
 	{Path: "state.path", Kind: text, Note: "state/ and the pipeline's name, or redis://localhost:6379/0", Pattern: `.`, PatternDoc: "some text",
 		Since: first, Example: "state/llm-health",
-		Doc: "pebble: the directory. redis: the address, redis://[USER:PASSWORD@]HOST[:PORT][/DB], or rediss:// for TLS; write a password as ${NAME}. One running pipeline at a time uses it."},
+		Doc: "pebble: the directory; a relative one is below the working directory of the process. redis: the address, redis://[USER:PASSWORD@]HOST[:PORT][/DB], or rediss:// for TLS; write a password as ${NAME}. One running pipeline at a time uses it."},
 	{Path: "state.epoch", Kind: duration, Default: "1s", Min: 1e6, Max: 3600e9, Since: first, Example: "5s",
 		Doc: "After this long at most, what was processed is durable. Windows that fire do not wait for it."},
 	{Path: "state.checkpoint", Kind: section, Default: "{}", Since: first, Example: "{every: 1h, retain: 5}",

@@ -28,7 +28,7 @@ func (v view) items() int {
 }
 
 // given reports whether the setting is there.
-func (v view) given() bool { return v.n != nil }
+func (v view) given() bool { return v.n != nil && !(v.s.Off && v.n.isEmpty()) }
 
 // place is where the setting stands.
 func (v view) place() place {

@@ -143,6 +143,7 @@ func TestBuilderReportsEverythingAtOnce(t *testing.T) {
 		`queries.1.name: there is a query "q" already`,
 		`queries.1.window: is missing; give one of tumbling, sliding, session, calendar, global`,
 		`queries.1.aggregate: is missing; give at least one, such as requests: count()`,
+		`event.fields.n (column 4): the expression ends too early: something is missing`,
 	)
 }
 
@@ -151,7 +152,7 @@ func TestSinksAreNamed(t *testing.T) {
 	b := counting(lines(`{"t":1,"k":"a"}`)).To(&rows{}).To(&rows{}).ToNamed("third", &rows{}).To(&rows{close: errTest})
 	fails(t, b, "closing sink rows-3: out of order")
 	check(t, "problems", problems(t, counting(lines()).ToNamed("a", &rows{}).ToNamed("a", &rows{})),
-		`sinks.1: there is a sink "a" already: give each a name of its own with name`)
+		`sinks.1.name: there is a sink "a" already: give each a name of its own`)
 }
 
 // A Builder may be built twice, and go on from there.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"github.com/llm-optimizer/processor/event"
@@ -111,6 +112,8 @@ func (v *validator) check(s *Spec) {
 	}
 	if t, ok := s.Source.(typedSource); ok {
 		v.checkTyped(s, t)
+	} else {
+		v.checkTimeField(&s.Event)
 	}
 	v.checkEvent(&s.Event)
 	v.checkWatermark(s)
@@ -146,7 +149,7 @@ func (v *validator) checkState(s *Spec) {
 		v.add("state.checkpoint", "every and retain must not be negative: 0 makes no checkpoints")
 	}
 	if st.Store != nil && s.Source != nil && s.Source.Traits().Once {
-		v.add("state", "a %s source cannot go on where it was: keep its state in memory, or read from a file", s.Source.Traits().Kind)
+		v.add("state.backend", "a %s source cannot go on where it was: keep its state in memory, or read from a file", s.Source.Traits().Kind)
 	}
 }
 
@@ -186,6 +189,17 @@ func (v *validator) checkEvent(e *EventSpec) {
 			v.add("event.fields."+f.Name, "computed fields need names of their own")
 		}
 		seen[f.Name] = true
+	}
+}
+
+// checkTimeField refuses to look for the time in what is only there later.
+func (v *validator) checkTimeField(e *EventSpec) {
+	path := pathOf(e.TimeField)
+	for _, f := range e.Fields {
+		if len(path) == 1 && path[0] == f.Name {
+			v.add("event.time.field", "%s is a computed field, and the time is read before fields are computed: name a field of the event, or call the computed one something else", f.Name)
+			return
+		}
 	}
 }
 
@@ -258,7 +272,7 @@ func (v *validator) checkSink(at string, c *sink.Config, names map[string]bool) 
 		c.Name = kindOf(c.Sink)
 	}
 	if names[c.Name] {
-		v.add(at, "there is a sink %q already: give each a name of its own with name", c.Name)
+		v.add(at+".name", "there is a sink %q already: give each a name of its own", c.Name)
 	}
 	names[c.Name] = true
 }
@@ -274,12 +288,8 @@ func (v *validator) plan(s *Spec) *plan.Plan {
 	if len(s.Queries) == 0 {
 		v.add("queries", "no query is given")
 	}
-	names := map[string]bool{}
-	in := plan.Input{
-		Pipeline: s.Name, Time: s.Event.TimeField + " " + string(s.Event.TimeFormat), Queries: s.Queries, Reads: v.operatorPaths(s),
-		DedupID: s.Event.Dedup.ID, DedupHorizon: int64(s.Event.Dedup.Horizon),
-	}
-	found := len(v.problems)
+	reads, names := v.operatorPaths(s), map[string]bool{}
+	var sound []int
 	for i := range s.Queries {
 		q := &s.Queries[i]
 		at := fmt.Sprintf("queries.%d", i)
@@ -287,23 +297,45 @@ func (v *validator) plan(s *Spec) *plan.Plan {
 			v.add(at+".name", "there is a query %q already", q.Name)
 		}
 		names[q.Name] = true
-		for _, p := range q.Validate() {
+		problems := q.Validate()
+		for _, p := range problems {
 			v.problems = append(v.problems, Problem{Path: at + "." + p.Path, Column: p.Column, Message: p.Message})
 		}
+		if len(problems) == 0 {
+			sound = append(sound, i)
+		}
 	}
-	if len(v.problems) > found {
-		return nil
+	p := v.planSound(s, sound, reads)
+	v.describe(s, p)
+	return p
+}
+
+// planSound plans the queries with the numbers given: what is wrong with the
+// others must not hide what is wrong with these, or with their sinks.
+func (v *validator) planSound(s *Spec, sound []int, reads [][]string) *plan.Plan {
+	in := plan.Input{
+		Pipeline: s.Name, Time: s.Event.TimeField + " " + string(s.Event.TimeFormat), Reads: reads,
+		DedupID: s.Event.Dedup.ID, DedupHorizon: int64(s.Event.Dedup.Horizon),
+	}
+	for _, i := range sound {
+		in.Queries = append(in.Queries, s.Queries[i])
 	}
 	for _, f := range s.Event.Fields {
 		in.Fields = append(in.Fields, plan.Field{Name: f.Name, Expr: f.Expr})
 	}
 	p, problems := plan.Build(in)
 	for _, pr := range problems {
-		v.problems = append(v.problems, Problem{Path: pr.Path, Column: pr.Column, Message: pr.Message})
+		path := pr.Path
+		if rest, ok := strings.CutPrefix(path, "queries."); ok {
+			number, rest, _ := strings.Cut(rest, ".")
+			if n, err := strconv.Atoi(number); err == nil {
+				path = strings.TrimSuffix(fmt.Sprintf("queries.%d.%s", sound[n], rest), ".")
+			}
+		}
+		v.problems = append(v.problems, Problem{Path: path, Column: pr.Column, Message: pr.Message})
 	}
 	if p != nil {
 		v.bindAttributes(s, p)
-		v.describe(s, p)
 	}
 	return p
 }

@@ -51,16 +51,20 @@ func newTables(s *Sink) (*tables, error) {
 			return nil, err
 		}
 	}
+	var wrong []error
 	for _, q := range s.queries {
 		if s.Table == "" {
 			break
 		}
 		if _, err := t.layoutOf(q); err != nil {
-			return nil, err
+			wrong = append(wrong, err)
 		}
 	}
 	if err := t.side(); err != nil {
-		return nil, err
+		wrong = append(wrong, err)
+	}
+	if len(wrong) > 0 {
+		return nil, errors.Join(wrong...)
 	}
 	return t, nil
 }

@@ -79,12 +79,13 @@ func (s *Sink) Describe(queries []*result.Query) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var wrong []error
 	for _, q := range queries {
 		if _, err := s.layout(q); err != nil {
-			return err
+			wrong = append(wrong, err)
 		}
 	}
-	return nil
+	return errors.Join(wrong...)
 }
 
 func (s *Sink) prefix() string { return cmp.Or(s.Prefix, DefaultPrefix) }

@@ -1,6 +1,8 @@
 package query
 
 import (
+	"strings"
+
 	"github.com/llm-optimizer/processor/aggregate"
 	"github.com/llm-optimizer/processor/internal/expr"
 )
@@ -34,6 +36,10 @@ func CheckField(path, text string) *Problem {
 	e, err := expr.Parse(text)
 	if err != nil {
 		p := NewProblem(path, err)
+		if at := p.Column - 1; at >= 0 && strings.HasPrefix(string([]rune(text)[at:]), "..") {
+			// An expression would be told of ranges.
+			p.Message = `has two dots and no name between them; it has to be a field, such as timestamp, metadata.time or data["a.b"]`
+		}
 		return &p
 	}
 	if _, ok := e.IsPath(); !ok {

@@ -6,7 +6,7 @@ import "github.com/llm-optimizer/processor/result"
 type Describer interface {
 	// Describe is called once, before Open, with the queries whose results the
 	// sink will be given; none for one of late events or dead letters. An error
-	// says what it cannot take.
+	// says what it cannot take; several are joined (errors.Join).
 	Describe(queries []*result.Query) error
 }
 

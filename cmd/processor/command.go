@@ -74,9 +74,9 @@ func (c command) run(args []string) (code int) {
 		kong.Exit(func(code int) { panic(done(code)) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
-	selected, err := parser.Parse(args)
+	selected, err := parser.Parse(usual(args))
 	if err != nil {
-		return c.report(usageError{fmt.Errorf("%w; see processor --help", err)})
+		return c.report(explainUsage(parser.Model.Node, args, err))
 	}
 	return c.report(selected.Run(&c))
 }

@@ -77,8 +77,8 @@ func TestExitCodesAndStreams(t *testing.T) {
 		{"explain", []string{"explain", "--config", good}, "", 0, "query q", ""},
 		{"explain a bad one", []string{"explain", "--config", bad}, "", 2, "", "sinks: is missing"},
 		{"input that is not there", []string{"--config", noInput}, "", 1, "", "/does/not/exist.jsonl"},
-		{"run", []string{"run", "--config", good}, `{"ts":1,"k":"a","v":2}` + "\n", 0, `"values":{"n":1,"sum":2}`, "1 events in"},
-		{"run by default", []string{"-c", good}, `{"ts":1,"k":"a","v":2}` + "\n", 0, `"values":{"n":1,"sum":2}`, "1 events in"},
+		{"run", []string{"run", "--config", good}, `{"ts":1,"k":"a","v":2}` + "\n", 0, `"values":{"n":1,"sum":2}`, "/s): 1 result, 0 late"},
+		{"run by default", []string{"-c", good}, `{"ts":1,"k":"a","v":2}` + "\n", 0, `"values":{"n":1,"sum":2}`, "1 event in "},
 		{"a record that fails the run", []string{"-c", failing}, "x\n", 1, "", "on_error is fail"},
 	}
 	for _, test := range tests {
@@ -93,6 +93,51 @@ func TestExitCodesAndStreams(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestUsageErrors(t *testing.T) {
+	for line, want := range map[string]string{
+		"":                           "missing flags: --config=FILE; see processor --help",
+		"run":                        "missing flags: --config=FILE; see processor run --help",
+		"run api.yaml":               "unexpected argument api.yaml: write --config api.yaml; see processor run --help",
+		"api.yml":                    "unexpected argument api.yml: write --config api.yml; see processor --help",
+		"generate api.yaml":          "unexpected argument api.yaml; see processor generate --help",
+		"--config":                   "--config needs a file: --config FILE; see processor --help",
+		"state ls --path":            "--path needs a directory: --path DIR; see processor state ls --help",
+		"state ls --bogus":           "unknown flag --bogus; see processor state ls --help",
+		"state lst":                  "unexpected argument lst: did you mean ls?; see processor state --help",
+		"state ls":                   "give --config FILE, or --path DIR",
+		"stat":                       "unexpected argument stat: did you mean state?; see processor --help",
+		"version --x":                "unknown flag --x; see processor version --help",
+		"state ls -x":                "unknown flag -x; see processor state ls --help",
+		"why --limt 5":               "unknown flag --limt: did you mean --limit?; see processor why --help",
+		"--confg x":                  "unknown flag --confg: did you mean --config?; see processor --help",
+		"generate --start yesterday": `--start: "yesterday" is no time: write one such as 2026-01-31T08:00:00Z; see processor generate --help`,
+		"generate --jitter 5":        `--jitter: "5" is no duration: write one such as 500ms, 30s or 5m; see processor generate --help`,
+		"generate --events many":     `--events: "many" is no number that is allowed here; see processor generate --help`,
+	} {
+		c := execute(t, "", nil, strings.Fields(line)...)
+		if c.code != exitUsage || c.stdout != "" || !strings.HasPrefix(c.stderr, "processor: ") || !strings.Contains(c.stderr, want) {
+			t.Errorf("%q gives code %d, stdout %q, stderr %q, want %q", line, c.code, c.stdout, c.stderr, want)
+		}
+	}
+}
+
+func TestUsualFlags(t *testing.T) {
+	for _, c := range [][2][]string{
+		{{"--version"}, {"version"}},
+		{{"help"}, {"--help"}},
+		{{"help", "state", "ls"}, {"state", "ls", "--help"}},
+	} {
+		have, want := execute(t, "", nil, c[0]...), execute(t, "", nil, c[1]...)
+		if have != want || have.code != exitOK || have.stdout == "" {
+			t.Errorf("%q gives %+v, want %+v", c[0], have, want)
+		}
+	}
+	// Which of the two is required is for the command to say, as it is neither.
+	if c := execute(t, "", nil, "state", "ls", "--help"); !strings.HasPrefix(c.stdout, "Usage: processor state ls [flags]\n") {
+		t.Errorf("the help is\n%s", c.stdout)
 	}
 }
 

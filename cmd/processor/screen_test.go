@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"log/slog"
+	"os/signal"
 	"strings"
 	"sync"
 	"syscall"
@@ -144,6 +145,31 @@ func TestSignals(t *testing.T) {
 	}
 	if s := out.String(); strings.Count(s, "\n") != 2 || !strings.Contains(s, "stops at once") || !strings.Contains(s, "second signal") {
 		t.Errorf("the log is %s", s)
+	}
+}
+
+func TestAHangupDrains(t *testing.T) {
+	c := command{exit: func(int) { t.Error("the process would end") }}
+	hangUp := func() {
+		if err := syscall.Kill(syscall.Getpid(), syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, stop := c.signals(slog.New(slog.DiscardHandler))
+	hangUp()
+	<-ctx.Done()
+	stop()
+
+	// As under nohup.
+	signal.Ignore(syscall.SIGHUP)
+	defer signal.Reset(syscall.SIGHUP)
+	ctx, stop = c.signals(slog.New(slog.DiscardHandler))
+	defer stop()
+	hangUp()
+	select {
+	case <-ctx.Done():
+		t.Error("it ends by a signal that it was to ignore")
+	case <-time.After(2 * echoTime):
 	}
 }
 

@@ -13,13 +13,18 @@ import (
 // same: supervisors such as timeout(1) signal a process and then its group.
 const echoTime = 100 * time.Millisecond
 
-// signals returns a context that ends with the first SIGINT or SIGTERM, for
-// the pipeline to drain. The second one ends the process. stop gives the
+// signals returns a context that ends with the first SIGINT, SIGTERM or SIGHUP,
+// for the pipeline to drain. The second one ends the process. stop gives the
 // signals back.
 func (c *command) signals(log *slog.Logger) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	came := make(chan os.Signal, 2)
 	signal.Notify(came, os.Interrupt, syscall.SIGTERM)
+	// A terminal that closes is no reason to lose what was read, and nohup is
+	// there to have it ignored.
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(came, syscall.SIGHUP)
+	}
 	// A reader of stdout that goes away is a failed write, not a silent end:
 	// the other sinks are still flushed and closed.
 	signal.Ignore(syscall.SIGPIPE)

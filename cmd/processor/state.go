@@ -29,8 +29,8 @@ type stateCommand struct {
 // storeFlag says which store: that of a config, or a directory, which may be a
 // copy on another machine.
 type storeFlag struct {
-	Config string `short:"c" required:"" xor:"store" placeholder:"FILE" help:"The YAML config of the pipeline."`
-	Path   string `short:"p" required:"" xor:"store" placeholder:"DIR" help:"A state directory, instead of a config."`
+	Config string `short:"c" xor:"store" placeholder:"FILE" help:"The YAML config of the pipeline; it or --path has to be given."`
+	Path   string `short:"p" xor:"store" placeholder:"DIR" help:"A state directory, instead of a config; inspect and verify take a copy of a checkpoint too."`
 }
 
 // checkpointArg is a checkpoint to look at instead of the state.
@@ -45,6 +45,8 @@ func (f storeFlag) store(c *command) (state.Store, error) {
 	switch {
 	case strings.Contains(f.Path, "://"):
 		return nil, usageError{errors.New("--path takes a directory; for state on a server give --config")}
+	case f.Path == "" && f.Config == "":
+		return nil, usageError{errors.New("no state is named: give --config FILE, or --path DIR for a state directory")}
 	case f.Path != "":
 		return &pebble.Store{Path: f.Path}, nil
 	}
@@ -56,6 +58,27 @@ func (f storeFlag) store(c *command) (state.Store, error) {
 		return nil, usageError{fmt.Errorf("pipeline %s keeps its state in memory: there is none to look at (state.backend: pebble would keep it)", cfg.Spec.Name)}
 	}
 	return cfg.Spec.State.Store, nil
+}
+
+// look is store for commands that only read: they take a checkpoint that was
+// copied out of its store too.
+func (f storeFlag) look(c *command) (state.Store, error) {
+	s, err := f.store(c)
+	if p, ok := s.(*pebble.Store); ok && f.Path != "" && pebble.IsCheckpoint(f.Path) {
+		return checkpointCopy{p}, err
+	}
+	return s, err
+}
+
+// checkpointCopy is a checkpoint in a directory of its own.
+type checkpointCopy struct{ *pebble.Store }
+
+// View opens the checkpoint, as the state itself.
+func (k checkpointCopy) View(ctx context.Context, checkpoint string) (state.Backend, error) {
+	if checkpoint != "" {
+		return k.Store.View(ctx, checkpoint)
+	}
+	return pebble.ViewCopy(ctx, k.Path)
 }
 
 // nameOf names a store, or a checkpoint of it, in what is printed.
@@ -96,8 +119,11 @@ func explainView(ctx context.Context, s state.Store, checkpoint string, err erro
 // that holds it.
 func misplaced(s state.Store) string {
 	if p, ok := s.(*pebble.Store); ok {
+		if pebble.IsCheckpoint(p.Path) {
+			return ": it is a checkpoint by itself, which inspect and verify read; to go back to it, copy it into checkpoints/ of the state directory and name that"
+		}
 		if files, _ := filepath.Glob(filepath.Join(p.Path, "MANIFEST-*")); len(files) > 0 {
-			return ": it is a database by itself; name the directory that has it as db/ or below checkpoints/"
+			return ": it is a database by itself; name the directory that has it as db/"
 		}
 	}
 	return ""
@@ -133,7 +159,7 @@ type stateVerifyCommand struct {
 
 // Run checks every value.
 func (v stateVerifyCommand) Run(c *command) error {
-	s, err := v.store(c)
+	s, err := v.look(c)
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ type stateInspectCommand struct {
 
 // Run shows what a store holds.
 func (i stateInspectCommand) Run(c *command) error {
-	s, err := i.store(c)
+	s, err := i.look(c)
 	if err != nil {
 		return err
 	}

@@ -299,18 +299,53 @@ func TestStateThatIsNotThere(t *testing.T) {
 	execute(t, "", nil, "state", "ls", "-p", filepath.Join(dir, "db")).fails(t, 1, "it is a database by itself")
 }
 
+// A backup is looked at where it is.
+func TestStateOfACopiedCheckpoint(t *testing.T) {
+	dir, backup := filepath.Join(t.TempDir(), "state"), filepath.Join(t.TempDir(), "first")
+	makeState(t, dir)
+	if err := os.CopyFS(backup, os.DirFS(filepath.Join(dir, "checkpoints", "first"))); err != nil {
+		t.Fatal(err)
+	}
+	before := filesIn(t, backup)
+	if c := execute(t, "", nil, "state", "inspect", "-p", backup); c.code != 0 || !strings.Contains(c.stdout, "  epoch        1, 1h ago") {
+		t.Errorf("inspect gives %+v", c)
+	}
+	execute(t, "", nil, "state", "verify", "--path", backup+"/").lines(t, 0, regexp.QuoteMeta(backup)+`/ is whole: epoch 1, 9 keys, \d+ B`)
+	if after := filesIn(t, backup); !slices.Equal(before, after) {
+		t.Errorf("the backup has %q now and had %q", after, before)
+	}
+	execute(t, "", nil, "state", "inspect", "-p", backup, "first").fails(t, 1, "no checkpoint first of "+backup+"; there are none")
+	for _, args := range [][]string{{"ls"}, {"checkpoint"}} {
+		execute(t, "", nil, "state", args[0], "-p", backup).fails(t, 1, "it is a checkpoint by itself, which inspect and verify read")
+	}
+	// The database of a store may be in use, and is not a checkpoint.
+	execute(t, "", nil, "state", "inspect", "-p", filepath.Join(dir, "db")).fails(t, 1, "it is a database by itself")
+}
+
+func filesIn(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
 func TestStateCommandLine(t *testing.T) {
 	memory := writeFile(t, "memory.yaml", streamConfig)
 	for want, args := range map[string][]string{
-		"missing flags":                {"state", "ls"},
-		"can't be used together":       {"state", "ls", "-c", memory, "-p", "x"},
-		"keeps its state in memory":    {"state", "inspect", "-c", memory},
-		"--path takes a directory":     {"state", "verify", "-p", "redis://:hunter2@localhost"},
-		"checkpoint":                   {"state", "restore", "-p", "x"},
-		"cannot read the config":       {"state", "ls", "-c", "/does/not/exist.yaml"},
-		"--fresh is about":             {"-c", memory, "--fresh"},
-		"--redeliver is about":         {"run", "-c", memory, "--redeliver"},
-		"--drop-sink is about durable": {"-c", memory, "--drop-sink", "a", "--drop-sink", "b"},
+		"give --config FILE, or --path": {"state", "ls"},
+		"can't be used together":        {"state", "ls", "-c", memory, "-p", "x"},
+		"keeps its state in memory":     {"state", "inspect", "-c", memory},
+		"--path takes a directory":      {"state", "verify", "-p", "redis://:hunter2@localhost"},
+		"checkpoint":                    {"state", "restore", "-p", "x"},
+		"cannot read the config":        {"state", "ls", "-c", "/does/not/exist.yaml"},
+		"--fresh is about":              {"-c", memory, "--fresh"},
+		"--redeliver is about":          {"run", "-c", memory, "--redeliver"},
+		"--drop-sink is about durable":  {"-c", memory, "--drop-sink", "a", "--drop-sink", "b"},
 	} {
 		c := execute(t, "", nil, args...)
 		c.fails(t, 2, want)

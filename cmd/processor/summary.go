@@ -36,8 +36,8 @@ func perSecond(s pipeline.Summary) int64 {
 // writeSummary tells what a run did, with a line for each query that accounts
 // for every event it read.
 func writeSummary(w io.Writer, s pipeline.Summary) {
-	fmt.Fprintf(w, "%s events in %v (%s/s): %s results, %s late, %s dead\n", count(s.Events),
-		s.Elapsed.Round(time.Millisecond), count(perSecond(s)), count(s.Results), count(s.Late), count(s.Dead+s.Refused))
+	fmt.Fprintf(w, "%s in %v (%s/s): %s, %s late, %s dead\n", plural(int(s.Events), "event", "events"),
+		s.Elapsed.Round(time.Millisecond), count(perSecond(s)), plural(int(s.Results), "result", "results"), count(s.Late), count(s.Dead+s.Refused))
 	writeLedgers(w, s.Queries)
 	for _, q := range s.Queries {
 		if q.Overflow > 0 {

@@ -15,6 +15,7 @@ import (
 	"unicode"
 
 	"github.com/llm-optimizer/processor/internal/server"
+	"github.com/llm-optimizer/processor/internal/top"
 	"github.com/llm-optimizer/processor/pipeline"
 )
 
@@ -22,8 +23,8 @@ import (
 const whyTimeout = 15 * time.Second
 
 type whyCommand struct {
-	Config string `short:"c" placeholder:"FILE" help:"The YAML config of the running pipeline, which says where it listens."`
-	URL    string `placeholder:"URL" help:"Where it is found, instead: http://HOST:PORT."`
+	Config string `short:"c" placeholder:"FILE" help:"The YAML config of the running pipeline, for its server.listen."`
+	URL    string `placeholder:"URL" help:"Where the pipeline answers, instead of what the config says (default: http://127.0.0.1:8080)."`
 	Query  string `placeholder:"NAME" help:"The windows of one query (all)."`
 	Limit  int    `default:"20" help:"How many groups of windows to show."`
 }
@@ -56,7 +57,7 @@ func (w whyCommand) base(c *command) (string, error) {
 		}
 		return strings.TrimRight(w.URL, "/"), nil
 	case w.Config == "":
-		return "", usageError{errors.New("give --config with the pipeline's file, or --url with where it listens")}
+		return top.DefaultURL, nil
 	}
 	cfg, err := c.load(w.Config, io.Discard)
 	if err != nil {
@@ -83,7 +84,7 @@ func (w whyCommand) ask(ctx context.Context, base string) (*pipeline.Why, error)
 	}
 	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("nothing answers at %s: is the pipeline running, with this config? %w", base, err)
+		return nil, fmt.Errorf("nothing answers at %s: is the pipeline running, and is that where its server.listen is? --config or --url says where to ask: %w", base, err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, 16<<20))

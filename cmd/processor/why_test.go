@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/llm-optimizer/processor/internal/top"
 	"github.com/llm-optimizer/processor/pipeline"
 )
 
@@ -92,6 +93,14 @@ func TestWhyWithoutAnything(t *testing.T) {
 	}
 }
 
+// Runbooks print the command without flags.
+func TestWhyAsksWhereTopDoes(t *testing.T) {
+	base, err := whyCommand{Limit: 20}.base(&command{})
+	if err != nil || base != top.DefaultURL {
+		t.Errorf("it asks %q (%v), want %q", base, err, top.DefaultURL)
+	}
+}
+
 func TestWhySaysWhatIsWrong(t *testing.T) {
 	missing, _ := whyServer(t, http.StatusNotFound, map[string]string{"error": `there is no query "x"; there is q`})
 	other, _ := whyServer(t, http.StatusNotFound, "<h1>nginx</h1>")
@@ -103,7 +112,6 @@ func TestWhySaysWhatIsWrong(t *testing.T) {
 		code   int
 		stderr string
 	}{
-		"no config":     {nil, 2, "give --config"},
 		"no file":       {[]string{"--config", "/does/not/exist"}, 2, "cannot read the config"},
 		"no section":    {[]string{"-c", writeFile(t, "c.yaml", streamConfig)}, 1, "has no section server"},
 		"any port":      {[]string{"-c", writeFile(t, "c.yaml", withServer("127.0.0.1:0"))}, 2, "give --url"},

@@ -67,7 +67,7 @@ var onlyIn = []struct {
 	{"fmt.Println", []string{"cmd/processor/", "bench/", "examples/"}, "write to an io.Writer that was given"},
 	{"time.Now", []string{
 		"pipeline/", "internal/engine/run.go", "internal/engine/clock.go", "internal/engine/epochs.go",
-		"internal/engine/pump.go", "internal/delivery/", "internal/metrics/", "internal/tracing/", "source/", "sink/",
+		"internal/engine/pump.go", "internal/delivery/", "internal/metrics/", "internal/waits/", "internal/tracing/", "source/", "sink/",
 		"state/pebble/", "kafka/", "postgres/", "internal/gen/", "internal/servertest/", "internal/simtest/",
 		"cmd/processor/", "bench/", "examples/", "otlp/", "prometheus/", "internal/server/",
 	}, "take the time as an argument: the rules of time are tested without a clock"},

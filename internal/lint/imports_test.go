@@ -63,12 +63,14 @@ var mayImport = map[string][]string{
 	}),
 	"config": slices.Concat(pure, []string{
 		"source", "sink", "state", "state/memory", "state/pebble", "state/redis", "pipeline", "internal/expr",
-		"kafka", "postgres", "secret", "internal/logging", "otlp", "prometheus",
+		"kafka", "postgres", "secret", "internal/logging", "internal/suggest", "otlp", "prometheus",
 	}),
 
 	// Inside.
 	"internal/expr":      {"event"},
 	"internal/keytab":    {},
+	"internal/suggest":   {},
+	"internal/waits":     {},
 	"internal/decode":    {"event", "source", "internal/expr"},
 	"internal/gen":       {"event"},
 	"internal/fs":        {},
@@ -80,10 +82,10 @@ var mayImport = map[string][]string{
 	"internal/exchange": {"event", "result", "aggregate", "internal/epoch", "internal/keytab"},
 	"internal/engine": slices.Concat(pure, []string{
 		"source", "internal/decode", "internal/expr", "internal/plan",
-		"internal/exchange", "internal/keytab", "internal/epoch", "internal/failpoint", "state",
+		"internal/exchange", "internal/keytab", "internal/epoch", "internal/failpoint", "internal/waits", "state",
 	}),
 	"internal/epoch":     {"event", "result", "state"},
-	"internal/delivery":  {"event", "result", "sink", "internal/epoch", "internal/failpoint"},
+	"internal/delivery":  {"event", "result", "sink", "internal/epoch", "internal/failpoint", "internal/waits"},
 	"internal/failpoint": {},
 	"internal/top":       {"event", "pipeline"},
 	"internal/metrics":   {"pipeline"},
@@ -103,6 +105,7 @@ var mayImport = map[string][]string{
 	"cmd/processor": slices.Concat(pure, []string{
 		"config", "pipeline", "source", "sink", "state", "state/memory", "state/pebble", "internal/epoch",
 		"internal/gen", "internal/logging", "internal/tracing", "internal/top", "internal/metrics", "internal/server",
+		"internal/suggest",
 	}),
 	"apptest": {},
 	"bench":   {"kafka/kafkatest", "state", "state/pebble"},

@@ -39,8 +39,17 @@ func (s *Server) query(w http.ResponseWriter, name string) *pipeline.QueryStatus
 		}
 		names = append(names, status.Queries[i].Name)
 	}
-	fail(w, http.StatusNotFound, fmt.Sprintf("there is no query %q; there is %s", name, strings.Join(names, ", ")))
+	fail(w, http.StatusNotFound, noQuery(name, names))
 	return nil
+}
+
+// noQuery says that there is no query of a name, and which there are.
+func noQuery(name string, names []string) string {
+	there := "there are"
+	if len(names) == 1 {
+		there = "there is only"
+	}
+	return fmt.Sprintf("there is no query %q; %s %s", name, there, strings.Join(names, ", "))
 }
 
 func (s *Server) showResults(w http.ResponseWriter, r *http.Request, q *pipeline.QueryStatus) {

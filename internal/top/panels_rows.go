@@ -18,6 +18,10 @@ func (m *Model) whyBlock(width int) block {
 		case o.Missing >= 0:
 			closes = seconds(o.Missing)
 		}
+		events := "-" // of sliding windows it is not known
+		if o.Events > 0 {
+			events = short(o.Events)
+		}
 		if o.Closed {
 			closed = "kept for late events"
 		}
@@ -25,7 +29,7 @@ func (m *Model) whyBlock(width int) block {
 			{m.Look.clean(o.Query), usual},
 			{bounds(o.Start, o.End, m.status.Now), usual},
 			{short(o.Keys), usual},
-			{short(o.Events), usual},
+			{events, usual},
 			{closes, usual},
 			{closed, faint},
 		})

@@ -181,6 +181,31 @@ func (s *Store) view(ctx context.Context, checkpoint string) (state.Backend, err
 	return &view{reader: reader{database: d}, lock: lock}, nil
 }
 
+// ViewCopy opens a checkpoint to read only that was copied to a folder of its own,
+// and writes nothing there.
+func ViewCopy(ctx context.Context, dir string) (state.Backend, error) {
+	s := &Store{Path: dir}
+	err := s.check(ctx)
+	if err == nil && !IsCheckpoint(dir) {
+		err = fmt.Errorf("%w: it is no checkpoint", state.ErrNotFound)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("view %s: %w", dir, err)
+	}
+	d, err := s.openView(dir)
+	if err != nil {
+		return nil, fmt.Errorf("view %s: %w", dir, err)
+	}
+	return &view{reader: reader{database: d}, lock: noLock{}}, nil
+}
+
+// IsCheckpoint reports whether a folder is a checkpoint by itself and not a Store.
+func IsCheckpoint(dir string) bool {
+	s := &Store{Path: dir}
+	there, err := s.exists(s.at(orderName))
+	return err == nil && there
+}
+
 // find returns the folder of the store or of a checkpoint.
 func (s *Store) find(checkpoint string) (string, error) {
 	dirs := []string{s.db(), s.next()} // the latter after a crash within Restore
