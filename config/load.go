@@ -153,6 +153,15 @@ func (c *Config) Build() (*pipeline.Pipeline, error) {
 	return nil, l.err()
 }
 
+// durationsAsText has durations in JSON as people and the text format write them
+// ("1.5s"), not as a number of nanoseconds.
+func durationsAsText(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
+}
+
 // Logger makes a logger as the config says. It writes a message that comes again
 // and again a few times and then how often it came; logging.Flush, at the end,
 // says what is left to say.
@@ -162,6 +171,7 @@ func (c *Config) Logger(w io.Writer) *slog.Logger {
 		o.Level = c.LogLevel
 	}
 	if c.LogJSON {
+		o.ReplaceAttr = durationsAsText
 		return slog.New(logging.New(slog.NewJSONHandler(w, o)))
 	}
 	return slog.New(logging.New(slog.NewTextHandler(w, o)))

@@ -384,8 +384,8 @@ func TestLogger(t *testing.T) {
 	var out bytes.Buffer
 	log := c.Logger(&out)
 	log.Info("hidden")
-	log.Warn("shown")
-	if s := out.String(); strings.Contains(s, "hidden") || !strings.Contains(s, `"msg":"shown"`) {
+	log.Warn("shown", "took", 1500*time.Millisecond)
+	if s := out.String(); strings.Contains(s, "hidden") || !strings.Contains(s, `"msg":"shown","took":"1.5s"`) {
 		t.Errorf("the log is %s", s)
 	}
 	c.LogLevel.Set(slog.LevelInfo)

@@ -65,8 +65,11 @@ func (s *Server) showLevel(w http.ResponseWriter, _ *http.Request) {
 		fail(w, http.StatusNotFound, "the level of this log is not known")
 		return
 	}
-	respond(w, map[string]string{"level": strings.ToLower(s.cfg.Level.Level().String())})
+	respond(w, map[string]string{"level": nameOf(s.cfg.Level.Level())})
 }
+
+// nameOf is the name of a level as the config has it.
+func nameOf(l slog.Level) string { return strings.ToLower(l.String()) }
 
 func (s *Server) setLevel(w http.ResponseWriter, r *http.Request) {
 	if s.cfg.Level == nil {
@@ -80,7 +83,7 @@ func (s *Server) setLevel(w http.ResponseWriter, r *http.Request) {
 	}
 	before := s.cfg.Level.Level()
 	s.cfg.Level.Set(level)
-	s.cfg.Logger.Log(r.Context(), max(level, before), "the log level was changed by request", "from", before, "to", level)
+	s.cfg.Logger.Log(r.Context(), max(level, before), "the log level was changed by request", "from", nameOf(before), "to", nameOf(level))
 	s.showLevel(w, r)
 }
 
