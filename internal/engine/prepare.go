@@ -186,7 +186,7 @@ func (p *preparer) checkTimes(i int, q *plan.Query, b *exchange.Shared, sel *exc
 	for _, row := range sel.Index {
 		t, a := b.Time[row], p.assigners[i]
 		if (t < q.MinTime || t > q.MaxTime) && (a == nil || !a.Fits(t)) {
-			p.refuse(refusal{row: row, query: i, reason: "time", err: "the bounds of the event's window lie beyond what int64 nanoseconds can hold"})
+			p.refuse(refusal{row: row, query: i, reason: "time", err: "a bound of the event's window is not between the ends of int64 nanoseconds"})
 		}
 	}
 }
