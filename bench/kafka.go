@@ -25,6 +25,9 @@ import (
 const (
 	kafkaEvents = 5_000_000
 	kafkaParts  = 4
+	// kafkaWarm is how many runs do not count: the broker is a JVM that has just
+	// started, and compiles itself on the CPUs that are measured.
+	kafkaWarm = 3
 )
 
 // measureKafka prints what reading from Kafka and writing to it costs.
@@ -59,10 +62,13 @@ func kafkaThroughput(ctx context.Context, o options, addr string) error {
 	}
 	var samples []sample
 	before := readTicks()
-	for n := range o.runs {
+	for n := range o.runs + kafkaWarm {
 		s, err := kafkaRun(ctx, o, addr, fmt.Sprint("bench-kafka-", n))
 		if err != nil {
 			return err
+		}
+		if n < kafkaWarm {
+			continue
 		}
 		fmt.Fprintf(os.Stderr, "w1 from kafka: %s\n", s.wall.Round(time.Millisecond))
 		samples = append(samples, s)

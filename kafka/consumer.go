@@ -65,7 +65,7 @@ func (s signal) set() {
 
 const (
 	// fetchesAtOnce times FetchBytes is what a broker sends in one answer.
-	fetchesAtOnce = 8
+	fetchesAtOnce = 4
 	// fetchWait is how long a broker may hold an answer back until it has
 	// something. A partition that was paused has to wait for it too.
 	fetchWait = 100 * time.Millisecond

@@ -52,12 +52,12 @@ type Source struct {
 	// 10 seconds.
 	DiscoverEvery time.Duration
 	// FetchBytes is how much of one partition is fetched at once, as the
-	// brokers hold it, compressed; 0 means 512 KiB. A larger batch of records
+	// brokers hold it, compressed; 0 means 2 MiB. A larger batch of records
 	// is fetched whole.
 	FetchBytes int
 	// BufferBytes is how much may wait for the readers, decompressed, in all
 	// partitions together; 0 means 16 MiB. What is being fetched comes on top:
-	// from each broker up to eight times FetchBytes, and that decompressed, up
+	// from each broker up to four times FetchBytes, and that decompressed, up
 	// to eight times as much.
 	BufferBytes int
 	// Log takes what is no error of the pipeline, such as a group that takes no
@@ -78,7 +78,7 @@ type Source struct {
 // The defaults of settings that are 0.
 const (
 	defaultDiscoverEvery = 10 * time.Second
-	defaultFetchBytes    = 512 << 10
+	defaultFetchBytes    = 2 << 20
 	defaultBufferBytes   = 16 << 20
 	maxFetchBytes        = 64 << 20
 )
