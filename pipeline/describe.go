@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/llm-optimizer/processor/internal/plan"
 	"github.com/llm-optimizer/processor/query"
@@ -17,11 +16,11 @@ func (v *validator) describe(s *Spec, p *plan.Plan) {
 	for i, c := range s.Sinks {
 		at := fmt.Sprintf("sinks.%d", i)
 		for j := range s.Queries {
-			if q := &s.Queries[j]; takes(&c, q.Name) {
+			if q := &s.Queries[j]; c.Takes(q.Name) {
 				v.checkRows(at, c.Sink, q)
 			}
 		}
-		v.describeTo(at, c.Sink, p, func(name string) bool { return takes(&c, name) })
+		v.describeTo(at, c.Sink, p, c.Takes)
 	}
 	none := func(string) bool { return false }
 	if s.LateEvents != nil {
@@ -30,11 +29,6 @@ func (v *validator) describe(s *Spec, p *plan.Plan) {
 	if s.DeadLetters != nil {
 		v.describeTo("dead_letters", s.DeadLetters.Sink, p, none)
 	}
-}
-
-// takes reports whether a sink gets the rows of a query.
-func takes(c *sink.Config, name string) bool {
-	return len(c.Queries) == 0 || slices.Contains(c.Queries, name)
 }
 
 // checkRows refuses a query by how its rows follow each other.

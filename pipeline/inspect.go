@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -194,7 +193,7 @@ func (p *Pipeline) sinkStatus(l delivery.Status) SinkStatus {
 		}
 	}
 	for _, q := range p.plan.Queries {
-		if l.Kind&delivery.Results != 0 && (len(l.Queries) == 0 || slices.Contains(l.Queries, q.Info.Name)) {
+		if l.Kind&delivery.Results != 0 && l.Takes(q.Info.Name) {
 			s.Queries = append(s.Queries, q.Info.Name)
 		}
 	}

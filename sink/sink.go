@@ -5,6 +5,7 @@ package sink
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/llm-optimizer/processor/result"
 )
@@ -86,4 +87,9 @@ type Config struct {
 	// Queries are the names of the queries whose results it gets; empty
 	// means all.
 	Queries []string
+}
+
+// Takes reports whether the sink gets the results of a query.
+func (c *Config) Takes(query string) bool {
+	return len(c.Queries) == 0 || slices.Contains(c.Queries, query)
 }

@@ -183,10 +183,8 @@ func (l *lane) wants(b *result.Batch) bool {
 		return true
 	case l.Kind&Results == 0:
 		return false
-	case len(l.Queries) == 0:
-		return len(b.Results) > 0
 	default:
-		return slices.ContainsFunc(b.Results, func(r result.Result) bool { return slices.Contains(l.Queries, r.Query.Name) })
+		return slices.ContainsFunc(b.Results, func(r result.Result) bool { return l.Takes(r.Query.Name) })
 	}
 }
 
@@ -314,7 +312,7 @@ func (l *lane) pick(b *result.Batch) *result.Batch {
 		p.Results = b.Results
 	default:
 		for i := range b.Results {
-			if slices.Contains(l.Queries, b.Results[i].Query.Name) {
+			if l.Takes(b.Results[i].Query.Name) {
 				p.Results = append(p.Results, b.Results[i])
 			}
 		}
