@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -259,6 +260,11 @@ func start(t *testing.T) (p *process, stdout io.ReadCloser) {
 func TestASignalDrains(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		t.Run(s.String(), func(t *testing.T) {
+			// Under nohup a process inherits that it ignores a signal, but not that
+			// it is notified.
+			c := make(chan os.Signal, 1)
+			signal.Notify(c, s)
+			defer signal.Stop(c)
 			p, stdout := start(t)
 			if err := p.Process.Signal(s); err != nil {
 				t.Fatal(err)
