@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"log/slog"
+	"os"
 	"os/signal"
 	"strings"
 	"sync"
@@ -149,6 +150,8 @@ func TestSignals(t *testing.T) {
 }
 
 func TestAHangupDrains(t *testing.T) {
+	// The tests may run under nohup themselves.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	c := command{exit: func(int) { t.Error("the process would end") }}
 	hangUp := func() {
 		if err := syscall.Kill(syscall.Getpid(), syscall.SIGHUP); err != nil {
