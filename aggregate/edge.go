@@ -23,9 +23,9 @@ type edge struct {
 const edgeBytes = 40
 
 // edgeState keeps the value of the earliest event of a slot, or of the latest,
-// by event time, then offset. Ties go by arrival within a partition's rows;
-// between merged slots, which may come from different partitions, by value, so
-// that the order of merges does not matter.
+// by event time, then offset, which within a partition is the order of arrival.
+// Events of different partitions may have both in common; then the value
+// decides, so that the order in which they meet does not matter.
 type edgeState struct {
 	slab slab[edge]
 	text arena[byte]
@@ -57,32 +57,29 @@ func (s *edgeState) update(rows Rows, col *event.Column) {
 			continue
 		}
 		p := s.slab.at(rows.Slot[i])
-		time, offset := b.Time[row], b.Offset[row]
-		if p.kind != event.Null && !s.beats(p, time, offset) {
+		time := b.Time[row]
+		if p.kind != event.Null && p.time != time && p.time > time == s.last {
 			continue
 		}
-		p.time, p.offset, p.kind, p.num = time, offset, k, 0
+		n := edge{time: time, offset: b.Offset[row], kind: k}
 		if k.IsNumber() {
-			p.num = col.Num[row]
+			n.num = col.Num[row]
 		}
 		var text []byte
 		if k == event.String || k == event.Integer {
 			text = b.Bytes(col.Str[row])
 		}
-		s.setText(p, text)
+		if p.kind != event.Null && (s.compare(p, &n, text) >= 0) == s.last {
+			continue
+		}
+		s.put(p, &n, text)
 	}
 }
 
-// beats reports whether a row that arrives takes the place of the slot's.
-func (s *edgeState) beats(p *edge, time, offset int64) bool {
-	c := cmp.Compare(time, p.time)
-	if c == 0 {
-		c = cmp.Compare(offset, p.offset)
-	}
-	if s.last {
-		return c >= 0
-	}
-	return c < 0
+// put writes what a slot holds, and a copy of the text.
+func (s *edgeState) put(p, from *edge, text []byte) {
+	p.time, p.offset, p.kind, p.num = from.time, from.offset, from.kind, from.num
+	s.setText(p, text)
 }
 
 // setText keeps a copy of the text, in the block that is there if it fits.
@@ -112,22 +109,26 @@ func (s *edgeState) merge(dst []uint32, from state, src []uint32) {
 	f := from.(*edgeState)
 	for i, slot := range src {
 		p, o := s.slab.at(dst[i]), f.slab.at(slot)
-		if o.kind == event.Null || p.kind != event.Null && (s.compare(p, f, o) >= 0) == s.last {
+		if o.kind == event.Null || p.kind != event.Null && (s.compare(p, o, f.textOf(o)) >= 0) == s.last {
 			continue
 		}
-		p.time, p.offset, p.kind, p.num = o.time, o.offset, o.kind, o.num
-		s.setText(p, f.textOf(o))
+		s.put(p, o, f.textOf(o))
 	}
 }
 
-// compare orders two slots by time, offset and value.
-func (s *edgeState) compare(p *edge, f *edgeState, o *edge) int {
+// compare orders a slot and another one, which has this text, by time, offset
+// and value.
+func (s *edgeState) compare(p, o *edge, text []byte) int {
+	if p.time != o.time {
+		return cmp.Compare(p.time, o.time)
+	}
+	if p.offset != o.offset {
+		return cmp.Compare(p.offset, o.offset)
+	}
 	return cmp.Or(
-		cmp.Compare(p.time, o.time),
-		cmp.Compare(p.offset, o.offset),
 		cmp.Compare(p.kind, o.kind),
 		cmp.Compare(p.num, o.num),
-		bytes.Compare(s.textOf(p), f.textOf(o)),
+		bytes.Compare(s.textOf(p), text),
 	)
 }
 

@@ -72,8 +72,7 @@ func (t *lateTable) put(l *result.LateEvent) {
 	t.position.put(row, l.Source)
 	t.timestamp.setTime(row, l.Timestamp)
 	t.watermark.setTime(row, l.Watermark)
-	late := event.AddSat(l.Watermark, -max(l.Timestamp, -event.MaxTime))
-	t.lateBy.setFloat(row, float64(late)/1e6)
+	t.lateBy.setFloat(row, l.LateByMS())
 	t.event.setText(row, string(l.Event))
 	t.bytes += len(l.Event)
 }

@@ -125,6 +125,15 @@ func appendBound(dst []byte, t int64) []byte {
 	return append(dst, '"')
 }
 
+// LateByMS is by how many milliseconds the event was behind the watermark. It is
+// right also where the nanoseconds between them do not fit into an int64.
+func (l *LateEvent) LateByMS() float64 {
+	if l.Watermark < l.Timestamp {
+		return -float64(uint64(l.Timestamp)-uint64(l.Watermark)) / 1e6
+	}
+	return float64(uint64(l.Watermark)-uint64(l.Timestamp)) / 1e6
+}
+
 // AppendJSON appends the late event as one JSON object, without a line end.
 func (l *LateEvent) AppendJSON(dst []byte) []byte {
 	dst = append(dst, `{"query":`...)
@@ -136,8 +145,7 @@ func (l *LateEvent) AppendJSON(dst []byte) []byte {
 	dst = append(dst, `,"watermark":`...)
 	dst = appendBound(dst, l.Watermark)
 	dst = append(dst, `,"late_by_ms":`...)
-	late := event.AddSat(l.Watermark, -max(l.Timestamp, -event.MaxTime))
-	dst = event.AppendFloat(dst, float64(late)/1e6)
+	dst = event.AppendFloat(dst, l.LateByMS())
 	dst = append(dst, `,"event":`...)
 	dst = append(dst, l.Event...)
 	return append(dst, '}')

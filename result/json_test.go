@@ -119,6 +119,20 @@ func TestLateEventJSON(t *testing.T) {
 }
 
 func TestLateEventAtTheEndsOfTime(t *testing.T) {
+	for _, c := range []struct {
+		timestamp, watermark int64
+		want                 float64
+	}{
+		{-9e18, 58464e14, 14846400000000}, // more than an int64 of nanoseconds
+		{event.MinTime, event.MaxTime, 18446744073709.551615},
+		{7, 7, 0},
+		{5_000_000, 3_500_000, -1.5},
+	} {
+		l := LateEvent{Timestamp: c.timestamp, Watermark: c.watermark}
+		if got := l.LateByMS(); got != c.want {
+			t.Errorf("%d is late by %v ms at the watermark %d, want %v", c.timestamp, got, c.watermark, c.want)
+		}
+	}
 	l := LateEvent{Timestamp: event.MinTime + 1, Watermark: event.MaxTime - 1, Event: []byte("{}")}
 	if !json.Valid(l.AppendJSON(nil)) {
 		t.Errorf("%s is no JSON", l.AppendJSON(nil))
