@@ -70,7 +70,7 @@ var streamSettings = []setting{
 	{Path: "event.time.field", Kind: field, Required: true, Since: first, Example: "timestamp",
 		Doc: "The field with the time, a dotted path."},
 	{Path: "event.time.format", Kind: choice, Required: true, Values: []string{"rfc3339", "unix_s", "unix_ms", "unix_us", "unix_ns"}, Since: first, Example: "rfc3339",
-		Doc: "How the time is written. Unix times are numbers and may have fractions."},
+		Doc: "How the time is written. Unix times are numbers, or strings that hold one, and may have fractions."},
 	{Path: "event.fields", Kind: exprs, Default: "{}", Since: first, Example: "{tokens: input_tokens + output_tokens}",
 		Doc: "Computed fields, name: expression. They are computed once per event and usable like any field, also in the fields after them."},
 	{Path: "event.fields.<name>", Kind: expr, Since: first, Example: "input_tokens + output_tokens",

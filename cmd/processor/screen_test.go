@@ -105,11 +105,17 @@ func TestSummary(t *testing.T) {
 	writeSummary(&out, pipeline.Summary{
 		Events: 3000, Dead: 1, Refused: 2, Late: 5, Results: 7, Elapsed: 2 * time.Second, DroppedWindows: 1200,
 		Queries: []pipeline.Ledger{{Query: "model_minute", Read: 3001, InWindows: 2000, Overflow: 10, Late: 5, Dead: 3, Filtered: 993, Results: 7}},
+		Nulls: []pipeline.Nulls{
+			{Query: "model_minute", Field: "tenant", Key: true, Rows: 2000, Nulls: 40},
+			{Query: "model_minute", Field: "tenant", Rows: 2000, Nulls: 40},
+			{Query: "model_minute", Field: "cost", Rows: 2000},
+		},
 	})
 	want := `3,000 events in 2s (1,500/s): 7 results, 5 late, 3 dead
          query   read  in windows  late  dead  filtered  unwindowed  results
   model_minute  3,001       2,000     5     3       993           0        7
 query model_minute: 10 of its events went to the overflow group, because of a limit
+query model_minute: tenant was null in 40 of 2,000 events
 1,200 open windows were dropped: the state is in memory
 `
 	if have := out.String(); have != want {

@@ -44,8 +44,9 @@ func writeSummary(w io.Writer, s pipeline.Summary) {
 			fmt.Fprintf(w, "query %s: %s of its events went to the overflow group, because of a limit\n", q.Query, count(q.Overflow))
 		}
 	}
-	for _, n := range s.Nulls {
-		if n.Nulls > 0 {
+	for i, n := range s.Nulls {
+		told := func(o pipeline.Nulls) bool { return o.Query == n.Query && o.Field == n.Field } // a key may be computed on, too
+		if n.Nulls > 0 && !slices.ContainsFunc(s.Nulls[:i], told) {
 			fmt.Fprintf(w, "query %s: %s was null in %s of %s events\n", n.Query, n.Field, count(n.Nulls), count(n.Rows))
 		}
 	}
