@@ -29,9 +29,12 @@ var kafkaSource = slices.Concat(
 
 // kafkaSink declares the settings of a topic to write.
 func kafkaSink(path, what string) []setting {
-	topic := "aggregated-metrics"
+	topic, topicDoc := "aggregated-metrics", "The topic. {query} in it stands for the name of the row's query."
 	if what != "results" {
 		topic = what + "-events"
+	}
+	if what == "dead" {
+		topicDoc = "The topic. {query} in it stands for the name of the query that alone cannot use the record, or all."
 	}
 	path += ".kafka"
 	encoding := []setting{
@@ -50,7 +53,7 @@ func kafkaSink(path, what string) []setting {
 		encoding,
 		[]setting{
 			{Path: path + ".topic", Kind: text, Required: true, Pattern: `^[A-Za-z0-9._{}-]+$`, PatternDoc: "letters, digits, dots, underscores and hyphens", Since: first, Example: topic,
-				Doc: "The topic. {query} in it stands for the name of the row's query."},
+				Doc: topicDoc},
 			{Path: path + ".compression", Kind: choice, Default: "lz4", Values: []string{"none", "gzip", "snappy", "lz4", "zstd"}, Since: first, Example: "zstd",
 				Doc: "How batches are compressed."},
 			{Path: path + ".create", Kind: section, Note: "missing topics are an error", Since: first, Example: "{partitions: 4, replicas: 3}",

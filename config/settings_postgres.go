@@ -2,9 +2,9 @@ package config
 
 // postgresSink declares the settings of a table to write.
 func postgresSink(path, what string) []setting {
-	table := "llm_stats"
+	table, tableDoc := "llm_stats", "The table, NAME or SCHEMA.NAME. {query} in it stands for the name of the row's query; otherwise the table has the columns of all queries."
 	if what != "results" {
-		table = what + "_events"
+		table, tableDoc = what+"_events", "The table, NAME or SCHEMA.NAME."
 	}
 	path += ".postgres"
 	all := []setting{
@@ -13,7 +13,7 @@ func postgresSink(path, what string) []setting {
 		{Path: path + ".url", Kind: text, Required: true, Pattern: `.`, PatternDoc: "some text", Since: first, Example: `"${DATABASE_URL}"`,
 			Doc: "postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full, with several hosts if need be; a password only from an environment variable."},
 		{Path: path + ".table", Kind: text, Required: true, Pattern: `.`, PatternDoc: "some text", Since: first, Example: table,
-			Doc: "The table, NAME or SCHEMA.NAME. {query} in it stands for the name of the row's query; otherwise the table has the columns of all queries."},
+			Doc: tableDoc},
 		{Path: path + ".create", Kind: boolean, Default: "true", Since: first, Example: "false",
 			Doc: "Create the table if it is missing, and add columns for new aggregates. false: what is missing is an error that shows the statements to run."},
 		{Path: path + ".epoch_table", Kind: text, Note: "processor_epochs, beside the table", Pattern: `.`, PatternDoc: "some text", Since: first, Example: "processor_epochs",

@@ -43,9 +43,13 @@ func putEnvelope(c *source.Chunk, headers []kgo.RecordHeader) {
 	}
 	off := len(c.Data)
 	c.Data = append(c.Data, '{')
+	var names map[string]bool
+	if len(headers) > fewHeaders {
+		names = make(map[string]bool, len(headers))
+	}
 	for i := range headers {
 		name, is := strings.CutPrefix(headers[i].Key, envelopePrefix)
-		if is && name != "data" && name != "data_base64" && headerAt(headers, headers[i].Key) == i {
+		if is && name != "data" && name != "data_base64" && isFirst(headers, i, names) {
 			c.Data = appendMember(c.Data, name, headers[i].Value)
 		}
 	}
@@ -55,6 +59,22 @@ func putEnvelope(c *source.Chunk, headers []kgo.RecordHeader) {
 	c.Data[len(c.Data)-1] = '}' // over the last comma: specversion is always there
 	c.Envelopes = append(c.Envelopes, event.Ref{Off: uint32(off), Len: uint32(len(c.Data) - off)})
 	c.Data = append(c.Data, '\n')
+}
+
+// fewHeaders are looked through for a name; of more the names are noted, as a
+// record of a megabyte has place for a hundred thousand.
+const fewHeaders = 32
+
+// isFirst reports whether a header is the first of its name; names, if there is
+// such a map, has those before it.
+func isFirst(headers []kgo.RecordHeader, i int, names map[string]bool) bool {
+	name := headers[i].Key
+	if names == nil {
+		return headerAt(headers, name) == i
+	}
+	before := names[name]
+	names[name] = true
+	return !before
 }
 
 // headerAt is the place of the first header of a name, -1 if there is none.

@@ -1,13 +1,17 @@
 package kafka
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/llm-optimizer/processor/event"
 	"github.com/llm-optimizer/processor/source"
 )
 
@@ -88,5 +92,29 @@ func checkEnvelopes(t *testing.T, brokers []string, topic string) {
 		if n != len(records) {
 			t.Errorf("asked %v: %d records", asked, n)
 		}
+	}
+}
+
+// Whoever may write to a topic must not hold up its readers: each header costs
+// the same, however many there are.
+func TestVeryManyHeaders(t *testing.T) {
+	const n = 200_000
+	headers := headerList(envelopeMark, "1.0")
+	for i := range 2 * n {
+		headers = append(headers, headerList(fmt.Sprint("ce_a", i%n), fmt.Sprint(i))...)
+	}
+	c := &source.Chunk{Spans: make([]event.Ref, 1)}
+	began := time.Now()
+	putEnvelope(c, headers)
+	if took := time.Since(began); took > patient/6 {
+		t.Errorf("it took %v", took)
+	}
+	var members map[string]string
+	ref := c.Envelopes[0]
+	if err := json.Unmarshal(c.Data[ref.Off:ref.Off+ref.Len], &members); err != nil {
+		t.Fatal(err)
+	}
+	if len(members) != n+1 || members["a0"] != "0" || members["a199999"] != "199999" {
+		t.Errorf("there are %d members, a0 is %q and the last %q", len(members), members["a0"], members["a199999"])
 	}
 }

@@ -140,19 +140,37 @@ func (s *Sink) haveTopic(ctx context.Context, topic string, spec *TopicSpec) err
 	if err := s.create(ctx, topic, spec); err != nil {
 		return err
 	}
-	s.topics.learn(topic, defaultBatchBytes)
-	_, err = s.findTopic(ctx, topic) // learns its limits; it may not be everywhere yet
-	return err
+	return s.awaitTopic(ctx, topic)
+}
+
+// awaitTopic waits until the brokers show a topic that was created: busy ones
+// take a while, and the client soon gives up rows for a topic that they do not
+// know. When that is not so in time the rows will tell.
+func (s *Sink) awaitTopic(ctx context.Context, topic string) error {
+	bounded, cancel := context.WithTimeout(ctx, contactPatience)
+	defer cancel()
+	for n := 1; ; n++ {
+		there, err := s.findTopic(bounded, topic)
+		switch {
+		case there:
+			return nil
+		case ctx.Err() != nil:
+			return fmt.Errorf("wait for topic %s: %w", topic, context.Cause(ctx))
+		case bounded.Err() != nil:
+			s.topics.learn(topic, defaultBatchBytes)
+			return nil
+		case err != nil:
+			return err
+		}
+		pause(bounded, backoff(n))
+	}
 }
 
 // findTopic asks for a topic, and what it takes.
 func (s *Sink) findTopic(ctx context.Context, topic string) (bool, error) {
-	if s.topics.found(topic) && s.topics.limit(topic) != defaultBatchBytes {
-		return true, nil
-	}
-	found, err := kadm.NewClient(s.client).Metadata(ctx, topic)
+	_, absent, err := (&topicFilter{names: []string{topic}}).find(ctx, s.client)
 	if err == nil {
-		err = found.Topics[topic].Err
+		err = absent[topic]
 	}
 	switch {
 	case errors.Is(err, kerr.UnknownTopicOrPartition):

@@ -188,10 +188,15 @@ func newTopic(t testing.TB, brokers []string, partitions int32) string {
 	t.Helper()
 	name := fmt.Sprintf("t%d-%s", topicNumber.Add(1), strings.NewReplacer("/", "-", "_", "-", " ", "-", "#", "-").Replace(t.Name()))
 	name = name[:min(len(name), 200)]
-	made, err := adminOf(t, brokers).CreateTopic(t.Context(), partitions, 1, nil, name)
+	admin := adminOf(t, brokers)
+	made, err := admin.CreateTopic(t.Context(), partitions, 1, nil, name)
 	if err != nil || made.Err != nil {
 		t.Fatalf("create %s: %v %v", name, err, made.Err)
 	}
+	eventually(t, "the brokers show the topic", func() bool {
+		ends, err := admin.ListEndOffsets(t.Context(), name)
+		return err == nil && ends.Error() == nil && len(ends[name]) == int(partitions)
+	})
 	return name
 }
 

@@ -190,14 +190,17 @@ func testMarkerTopic(t *testing.T, brokers []string) {
 	s := sinkAt(brokers, topic)
 	s.Name, s.MarkerTopic = topic, "marks-"+topic
 	resumed(t, s, sink.Mark{}, 0)
-	found, err := adminOf(t, brokers).DescribeTopicConfigs(t.Context(), s.MarkerTopic)
-	if err != nil {
-		t.Fatal(err)
-	}
 	settings := map[string]string{}
-	for _, c := range found[0].Configs {
-		settings[c.Key] = c.MaybeValue()
-	}
+	eventually(t, "the broker tells the topic's settings", func() bool {
+		found, err := adminOf(t, brokers).DescribeTopicConfigs(t.Context(), s.MarkerTopic)
+		if err != nil || found[0].Err != nil {
+			return false
+		}
+		for _, c := range found[0].Configs {
+			settings[c.Key] = c.MaybeValue()
+		}
+		return true
+	})
 	for name, want := range markerSpec().Config {
 		if settings[name] != want {
 			t.Errorf("%s is %q, want %q", name, settings[name], want)
@@ -214,7 +217,7 @@ func testMarkerTopic(t *testing.T, brokers []string) {
 		list, err := adminOf(t, brokers).ListTopics(context.Background(), s.MarkerTopic)
 		return err == nil && !list.Has(s.MarkerTopic)
 	})
-	_, err = resume(t, again, sink.Mark{Epoch: 1, Token: token}, 1, false)
+	_, err := resume(t, again, sink.Mark{Epoch: 1, Token: token}, 1, false)
 	says(t, err, "lost the mark", "epoch 1", "--redeliver")
 }
 

@@ -243,21 +243,8 @@ func (s *Sink) accepted(resp *http.Response, answer []byte) {
 }
 
 // redact takes the values of headers out of what a server says, which may repeat
-// what it was sent, with or without a word such as Bearer before it. Those of few
-// characters are no secrets, and may be part of any text.
-func (s *Sink) redact(err error) error {
-	const few = 4
-	var texts []string
-	for _, value := range s.Headers {
-		whole := value.Reveal()
-		for _, text := range []string{whole, whole[strings.LastIndexByte(whole, ' ')+1:]} {
-			if len(text) > few {
-				texts = append(texts, text)
-			}
-		}
-	}
-	return secret.Redact(err, texts...)
-}
+// what it was sent.
+func (s *Sink) redact(err error) error { return secret.Redact(err, secret.OfHeaders(s.Headers)...) }
 
 // sleep waits, and reports whether ctx has let it.
 func sleep(ctx context.Context, d time.Duration) bool {

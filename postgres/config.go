@@ -27,6 +27,12 @@ const (
 	// do not stop the next one.
 	idleTimeout    = time.Minute
 	connectTimeout = 10 * time.Second
+
+	// timeouts are the settings that a connection pool may not know.
+	timeouts = statementSetting + "," + idleSetting
+
+	statementSetting = "statement_timeout"
+	idleSetting      = "idle_in_transaction_session_timeout"
 )
 
 var errURL = errors.New("the URL cannot be read, want postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full; " +
@@ -47,10 +53,10 @@ func newLink(s *Sink) (*link, error) {
 	}
 	session := config.RuntimeParams
 	for name, value := range map[string]string{
-		"application_name":                    "processor/" + s.Pipeline,
-		"statement_timeout":                   milliseconds(statementTimeout),
-		"idle_in_transaction_session_timeout": milliseconds(idleTimeout),
-		"client_encoding":                     "UTF8",
+		"application_name": "processor/" + s.Pipeline,
+		statementSetting:   milliseconds(statementTimeout),
+		idleSetting:        milliseconds(idleTimeout),
+		"client_encoding":  "UTF8",
 	} {
 		if session[name] == "" {
 			session[name] = value

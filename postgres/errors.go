@@ -154,8 +154,11 @@ func details(e *pgconn.PgError) string {
 	if remedy == "" {
 		remedy = transientClasses[class(e.Code)]
 	}
-	if e.Code == "42501" {
+	switch {
+	case e.Code == "42501":
 		remedy = grantFor(e.Message)
+	case e.Code == "08P01" && strings.Contains(e.Message, "startup parameter"): // PgBouncer's words
+		remedy = "let the connection pool pass over it, PgBouncer by ignore_startup_parameters = " + timeouts
 	}
 	if remedy != "" {
 		b.WriteString(": " + remedy)

@@ -210,3 +210,12 @@ func TestTLSFiles(t *testing.T) {
 	}
 	wantError(t, aSink("postgres://h/d?sslmode=verify-ca&sslrootcert="+file).Open(t.Context()), "cannot be read")
 }
+
+// A connection pool that refuses a setting of the session is told how to take it.
+func TestAPoolThatRefusesASetting(t *testing.T) {
+	refused := &pgconn.PgError{Severity: "FATAL", Code: "08P01", Message: "unsupported startup parameter: statement_timeout"}
+	wantError(t, new(link).text(refused), "statement_timeout", "ignore_startup_parameters = statement_timeout,idle_in_transaction_session_timeout")
+	if other := new(link).text(&pgconn.PgError{Code: "08P01", Message: "invalid frontend message type"}); strings.Contains(other.Error(), "ignore_startup") {
+		t.Errorf("another breach of the protocol is %v", other)
+	}
+}

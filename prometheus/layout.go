@@ -17,8 +17,7 @@ const windowEnd = "window_end_timestamp_seconds"
 
 // layout is how the rows of a query are shown.
 type layout struct {
-	query string
-	keys  int
+	of *result.Query
 	// values are the metrics of the aggregates, nil for one that has none; end
 	// is that of the window.
 	values []*prometheus.Desc
@@ -27,13 +26,18 @@ type layout struct {
 	series int
 }
 
+// fits reports whether the rows of a query are shown like that.
+func (l *layout) fits(q *result.Query) bool {
+	return slices.Equal(l.of.Keys, q.Keys) && slices.Equal(l.of.Values, q.Values)
+}
+
 // newLayout makes the metrics of a query, or says what cannot be.
 func newLayout(prefix string, q *result.Query) (*layout, error) {
 	labels, err := labelsOf(q)
 	if err != nil {
 		return nil, err
 	}
-	l := &layout{query: q.Name, keys: len(q.Keys), values: make([]*prometheus.Desc, len(q.Values)), series: 1}
+	l := &layout{of: q, values: make([]*prometheus.Desc, len(q.Values)), series: 1}
 	end := prefix + windowEnd
 	l.end = prometheus.NewDesc(end, "End of the window that is shown.", labels, nil)
 	taken := map[string]string{end: "the end of the window"}
@@ -88,9 +92,9 @@ func reserved(metric string) bool {
 
 // labels are the values of the labels for a row's key.
 func (l *layout) labels(key string) []string {
-	values := make([]string, 1, 1+l.keys)
-	values[0] = strings.ToValidUTF8(l.query, "\uFFFD")
-	for range l.keys {
+	values := make([]string, 1, 1+len(l.of.Keys))
+	values[0] = strings.ToValidUTF8(l.of.Name, "\uFFFD")
+	for range l.of.Keys {
 		v, rest, _ := event.NextKeyField(key) // a key that ends early has nulls
 		values, key = append(values, labelValue(v)), rest
 	}

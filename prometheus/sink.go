@@ -46,7 +46,7 @@ type Sink struct {
 	now func() time.Time
 
 	mu      sync.Mutex
-	layouts map[string]*layout // by the query's name
+	layouts map[string][]*layout // by the query's name, one for each definition
 	shown   map[place]*window
 	series  int
 	// oldest is not after any update of what is shown.
@@ -90,19 +90,22 @@ func (s *Sink) Describe(queries []*result.Query) error {
 
 func (s *Sink) prefix() string { return cmp.Or(s.Prefix, DefaultPrefix) }
 
-// layout returns how the rows of a query are shown. The lock is held.
+// layout returns how the rows of a query are shown. A query that was changed may
+// still have rows of before in the outbox. The lock is held.
 func (s *Sink) layout(q *result.Query) (*layout, error) {
-	if l := s.layouts[q.Name]; l != nil {
-		return l, nil
+	for _, l := range s.layouts[q.Name] {
+		if l.of == q || l.fits(q) {
+			return l, nil
+		}
 	}
 	l, err := newLayout(s.prefix(), q)
 	if err != nil {
 		return nil, fmt.Errorf("prometheus sink: %w", err)
 	}
 	if s.layouts == nil {
-		s.layouts = map[string]*layout{}
+		s.layouts = map[string][]*layout{}
 	}
-	s.layouts[q.Name] = l
+	s.layouts[q.Name] = append(s.layouts[q.Name], l)
 	return l, nil
 }
 

@@ -40,6 +40,10 @@ func (s *Sink) take(l *layout, r *result.Result, now time.Time) {
 		}
 		return
 	}
+	if w != nil && w.layout != l { // the query was changed
+		s.drop(at, w)
+		w = nil
+	}
 	if w == nil {
 		if w = s.room(l, at, now); w == nil {
 			return

@@ -27,6 +27,23 @@ func Redact(err error, texts ...string) error {
 	return redacted{after, err}
 }
 
+// OfHeaders are the texts to take out for headers of a request: each value, and
+// what follows a word such as Bearer in it. Those of few characters are no
+// secrets, and may be part of any text.
+func OfHeaders(headers map[string]Text) []string {
+	const few = 4
+	var texts []string
+	for _, value := range headers {
+		whole := value.Reveal()
+		for _, text := range []string{whole, whole[strings.LastIndexByte(whole, ' ')+1:]} {
+			if len(text) > few {
+				texts = append(texts, text)
+			}
+		}
+	}
+	return texts
+}
+
 // redacted is an error whose text is not to be seen.
 type redacted struct {
 	text string

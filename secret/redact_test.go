@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"testing"
 )
 
@@ -20,5 +21,12 @@ func TestRedact(t *testing.T) {
 	}
 	if !errors.Is(err, io.EOF) || errors.Unwrap(err) != nil {
 		t.Error("it cannot be told by its cause, or can be unwrapped")
+	}
+}
+
+func TestOfHeaders(t *testing.T) {
+	got := OfHeaders(map[string]Text{"authorization": New("Bearer canary"), "x-key": New("second"), "x-none": {}, "x-short": New("gzip")})
+	if slices.Sort(got); !slices.Equal(slices.Compact(got), []string{"Bearer canary", "canary", "second"}) {
+		t.Errorf("the texts are %q", got)
 	}
 }

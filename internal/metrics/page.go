@@ -15,8 +15,8 @@ With a ` + "`server`" + ` section in the config these are served at ` + "`/metri
 the sink ` + "`prometheus`" + ` shows is there too: see [prometheus.md](prometheus.md), which also says how to scrape.
 
 - Values are read from the pipeline when somebody asks. Between two scrapes nothing is computed but the histograms.
-- Counters are of this run, but for ` + "`processor_query_events_total` and `processor_query_overflow_total`" + `, which are of the whole
-  life of the state. Each query's outcomes add up to the records that it read.
+- Counters are of this run. The outcomes of ` + "`processor_query_events_total`" + ` add up to the records that each query read; over
+  the whole life of the state they are in ` + "`ledger`" + ` of the [API](api.md).
 - Histograms have the buckets below and native ones that grow by a tenth. From 2.40 on Prometheus takes those with
   ` + "`--enable-feature=native-histograms`" + `.
 - ` + "`partition`" + ` is TOPIC/NUMBER, or the name of a file. Partitions that have ended are not shown, and of more than 1,000 only

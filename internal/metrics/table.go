@@ -79,9 +79,9 @@ var (
 	deadLetters = declare("processor_dead_letters_total", counter, plain,
 		"Dead letters of this run by reason.", "reason")
 	queryEvents = declare("processor_query_events_total", counter, plain,
-		"Records that a query read, by what became of them (in_windows, late, dead, filtered, unwindowed, duplicate), over the life of the state.", "query", "outcome")
+		"Records that a query read, by what became of them (in_windows, late, dead, filtered, unwindowed, duplicate), in this run.", "query", "outcome")
 	queryOverflow = declare("processor_query_overflow_total", counter, plain,
-		"Events that joined a window under the overflow key because of a limit; a part of in_windows.", "query")
+		"Events that joined a window under the overflow key because of a limit, in this run; a part of in_windows.", "query")
 	results = declare("processor_results_total", counter, plain,
 		"Rows of a query by timing (on_time, early, late, retract), in this run.", "query", "timing")
 )

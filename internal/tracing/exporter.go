@@ -35,12 +35,9 @@ type exporter struct {
 const tellEvery = time.Minute
 
 func newExporter(by sdk.SpanExporter, c Config, to string) *exporter {
-	e := &exporter{SpanExporter: by, log: c.Log, to: to}
+	e := &exporter{SpanExporter: by, log: c.Log, to: to, secrets: secret.OfHeaders(c.Headers)}
 	if e.log == nil {
 		e.log = slog.Default()
-	}
-	for _, s := range c.Headers {
-		e.secrets = append(e.secrets, s.Reveal())
 	}
 	e.closing, e.giveUp = context.WithCancel(context.Background())
 	return e

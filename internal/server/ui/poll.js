@@ -50,9 +50,10 @@ export function askOnce() {
   ]);
 }
 
-// askResults brings the past of a query; contains, of the keys that have it.
+// askResults brings the past of a query; contains, of the keys that have it. The
+// server looks for it in their JSON.
 export function askResults(query, contains = "") {
-  return ask(`results ${query} ${contains}`, ofQuery(query, "results"), { limit: 1000, contains }, (body) => {
+  return ask(`results ${query} ${contains}`, ofQuery(query, "results"), { limit: 1000, contains: JSON.stringify(contains).slice(1, -1) }, (body) => {
     historyOf(query).load(body.results ?? []);
     delete store.errors.results;
   }).then(() => {

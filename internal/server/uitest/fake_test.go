@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -93,7 +94,8 @@ func (f *fake) api(w http.ResponseWriter, r *http.Request) {
 	defer f.mu.Unlock()
 	if rest, ok := strings.CutPrefix(name, "queries/"); ok {
 		query, what := path.Split(rest)
-		f.query(w, strings.TrimSuffix(query, "/"), what, r.URL.Query().Get("contains"))
+		limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
+		f.query(w, strings.TrimSuffix(query, "/"), what, r.URL.Query().Get("contains"), limit)
 		return
 	}
 	switch name {
@@ -116,7 +118,7 @@ func (f *fake) api(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (f *fake) query(w http.ResponseWriter, query, what, contains string) {
+func (f *fake) query(w http.ResponseWriter, query, what, contains string, limit int) {
 	switch what {
 	case "results":
 		found := []row{}
@@ -125,7 +127,7 @@ func (f *fake) query(w http.ResponseWriter, query, what, contains string) {
 				found = append(found, r)
 			}
 		}
-		answer(w, map[string]any{"results": found, "dropped": 0})
+		answer(w, map[string]any{"results": found[max(0, len(found)-limit):], "dropped": 0})
 	case "windows":
 		answer(w, map[string]any{"windows": f.windows[query], "total": len(f.windows[query])})
 	default:

@@ -278,6 +278,24 @@ func TestManyKeysAreBounded(t *testing.T) {
 	b.noComplaints()
 }
 
+// TestAKeyOfThePastWithQuotes: what a filter brings of the past is found by the
+// text of the key, whatever JSON makes of it.
+func TestAKeyOfThePastWithQuotes(t *testing.T) {
+	w := lively(time.Now())
+	end := time.Now().Truncate(time.Minute)
+	rows := []row{modelRow(modelKey{`say "hi" \o/`, "past"}, 0, end)}
+	for i := range 1000 {
+		rows = append(rows, modelRow(modelKey{fmt.Sprintf("model-%d", i), "many"}, i, end))
+	}
+	w.rows["model_minute"] = rows
+	f := newFake(t, w)
+	b := open(t, f.URL, desk)
+	b.untilText("#queries", "This page keeps 300 keys")
+	b.run(chromedp.SendKeys(chromedp.CSS("#filter"), `"hi" \o/`))
+	b.untilText(".legend", `say "hi" \o/`)
+	b.noComplaints()
+}
+
 // TestPictures writes pictures of the page, for whoever changes it, into the
 // folder that PROCESSOR_PICTURES names.
 func TestPictures(t *testing.T) {
