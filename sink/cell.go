@@ -38,7 +38,7 @@ func window(start, end int64) string {
 	switch {
 	case start%nanosPerDay == 0 && end%nanosPerDay == 0:
 		return from[:10] + "–" + to[:10]
-	case end-start <= nanosPerDay:
+	case uint64(end)-uint64(start) <= uint64(nanosPerDay):
 		return from[11:] + "–" + to[11:]
 	default:
 		return from + "–" + to

@@ -1,23 +1,18 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
 
-	"github.com/llm-optimizer/processor/config"
 	"github.com/llm-optimizer/processor/internal/top"
 )
 
 type topCommand struct {
-	Config   string        `short:"c" placeholder:"FILE" help:"The YAML config of the pipeline, for its server.listen."`
-	URL      string        `placeholder:"URL" help:"Where the pipeline answers, instead of what the config says (default: http://127.0.0.1:8080)."`
+	askFlags
 	Interval time.Duration `default:"1s" help:"How long to wait between two questions."`
 	Once     bool          `help:"Print one overview as text and exit; with --interval 0s at once, without rates."`
 }
@@ -52,24 +47,4 @@ func (t topCommand) Run(c *command) error {
 		err = top.Run(ctx, o, in, out, c.environ)
 	}
 	return err
-}
-
-// address is where the pipeline is asked.
-func (t topCommand) address(c *command) (string, error) {
-	if t.URL != "" || t.Config == "" {
-		return cmp.Or(t.URL, top.DefaultURL), nil
-	}
-	cfg, err := c.load(t.Config, io.Discard)
-	if err != nil {
-		return "", err
-	}
-	return serverURL(cfg)
-}
-
-// serverURL is where the pipeline of a config listens.
-func serverURL(cfg *config.Config) (string, error) {
-	if cfg.Server == nil {
-		return "", usageError{errors.New("the config has no server section, so nothing answers: add one, such as server: {listen: \"127.0.0.1:8080\"}, or give --url")}
-	}
-	return top.URLOf(cfg.Server.Listen)
 }

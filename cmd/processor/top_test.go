@@ -61,6 +61,8 @@ func TestTopRefuses(t *testing.T) {
 		{[]string{"--once", "--interval", "1ms"}, exitUsage, "at least 100ms"},
 		{[]string{"--interval", "0s"}, exitUsage, "at least 100ms"},
 		{[]string{"--once", "--config", "/does/not/exist.yaml"}, exitUsage, "no such file"},
+		{[]string{"--once", "--config", writeFile(t, "c.yaml", streamConfig)}, exitUsage, "has no server section"},
+		{[]string{"--once", "--config", writeFile(t, "c.yaml", withServer("127.0.0.1:0"))}, exitUsage, "give --url"},
 	} {
 		have := execute(t, "", nil, append([]string{"top"}, c.args...)...)
 		if have.code != c.code || have.stdout != "" || !strings.Contains(have.stderr, c.stderr) {

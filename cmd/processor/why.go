@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -14,8 +13,6 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/llm-optimizer/processor/internal/server"
-	"github.com/llm-optimizer/processor/internal/top"
 	"github.com/llm-optimizer/processor/pipeline"
 )
 
@@ -23,10 +20,9 @@ import (
 const whyTimeout = 15 * time.Second
 
 type whyCommand struct {
-	Config string `short:"c" placeholder:"FILE" help:"The YAML config of the running pipeline, for its server.listen."`
-	URL    string `placeholder:"URL" help:"Where the pipeline answers, instead of what the config says (default: http://127.0.0.1:8080)."`
-	Query  string `placeholder:"NAME" help:"The windows of one query (all)."`
-	Limit  int    `default:"20" help:"How many groups of windows to show."`
+	askFlags
+	Query string `placeholder:"NAME" help:"The windows of one query (all)."`
+	Limit int    `default:"20" help:"How many groups of windows to show."`
 }
 
 // Run asks the process that runs the pipeline.
@@ -44,32 +40,20 @@ func (w whyCommand) Run(c *command) error {
 	return writeWhy(c.stdout, why)
 }
 
-// base is where the process listens.
+// base is where the process answers.
 func (w whyCommand) base(c *command) (string, error) {
 	if w.Limit < 1 || w.Limit > 1000 {
 		return "", usageError{fmt.Errorf("--limit %d is out of range: give a number from 1 to 1000", w.Limit)}
 	}
-	switch {
-	case w.URL != "":
-		u, err := url.Parse(w.URL)
-		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return "", usageError{fmt.Errorf("--url has to be such as http://127.0.0.1:8080")}
-		}
-		return strings.TrimRight(w.URL, "/"), nil
-	case w.Config == "":
-		return top.DefaultURL, nil
-	}
-	cfg, err := c.load(w.Config, io.Discard)
+	address, err := w.address(c)
 	if err != nil {
 		return "", err
 	}
-	switch {
-	case cfg.Server == nil:
-		return "", fmt.Errorf("%s has no section server, so the pipeline cannot be asked: add server: {listen: \"127.0.0.1:8080\"} and start it again", w.Config)
-	case strings.HasSuffix(cfg.Server.Listen, ":0"):
-		return "", usageError{errors.New("server.listen has port 0, which is another one at each start: give --url with what the log says")}
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return "", usageError{fmt.Errorf("--url has to be such as http://127.0.0.1:8080")}
 	}
-	return server.URL(cfg.Server.Listen), nil
+	return strings.TrimRight(address, "/"), nil
 }
 
 // ask gets the answer; an error says what could be wrong.

@@ -113,7 +113,7 @@ func TestWhySaysWhatIsWrong(t *testing.T) {
 		stderr string
 	}{
 		"no file":       {[]string{"--config", "/does/not/exist"}, 2, "cannot read the config"},
-		"no section":    {[]string{"-c", writeFile(t, "c.yaml", streamConfig)}, 1, "has no section server"},
+		"no section":    {[]string{"-c", writeFile(t, "c.yaml", streamConfig)}, 2, "has no server section"},
 		"any port":      {[]string{"-c", writeFile(t, "c.yaml", withServer("127.0.0.1:0"))}, 2, "give --url"},
 		"bad URL":       {[]string{"--url", "localhost:8080"}, 2, "http://127.0.0.1:8080"},
 		"bad limit":     {[]string{"--url", page.URL, "--limit", "0"}, 2, "--limit 0 is out of range"},

@@ -30,7 +30,10 @@ type panes struct {
 	known     ranges
 	cells     int // in the panes
 	dirty     []*slidingWindow
-	pool      bucketPool
+	// ownPool is for the windows' own cells; each level has a pool, too. A
+	// bucket of a higher level holds many times as many keys: were its memory
+	// passed on to a pane, all buckets would be as large in the end.
+	ownPool bucketPool
 
 	// opening is the windows that an event would open, for a limit.
 	opening []*slidingWindow
@@ -49,6 +52,7 @@ type level struct {
 	span    int64
 	buckets map[int64]*bucket
 	last    *bucket
+	pool    bucketPool
 }
 
 // slidingWindow is what a window has beside its panes.
@@ -166,7 +170,7 @@ func (m *panes) bucket(l int) *bucket {
 	}
 	b := lv.buckets[index]
 	if b == nil {
-		b = m.pool.get(kindOfLevel(l), index, m.pane.Start, m.pane.End)
+		b = lv.pool.get(kindOfLevel(l), index, m.pane.Start, m.pane.End)
 		lv.buckets[index] = b
 		// The last window that holds the bucket's last pane outlives it.
 		lastWindow := m.assigner.LastWindow(index*lv.span + lv.span - 1)
@@ -222,7 +226,7 @@ func (m *panes) slot(b *bucket, hash uint64, key []byte) uint32 {
 // own returns the bucket of a window's own cells.
 func (m *panes) own(s *slidingWindow) *bucket {
 	if s.own == nil {
-		s.own = m.pool.get(epoch.KindOwn, s.index, s.Start, s.End)
+		s.own = m.ownPool.get(epoch.KindOwn, s.index, s.Start, s.End)
 	}
 	return s.own
 }
@@ -291,7 +295,7 @@ func (m *panes) forget(s *slidingWindow) {
 			}
 			m.limit.closed(s.own.keys.Key(i), 0)
 		}
-		m.pool.put(s.own)
+		m.ownPool.put(s.own)
 		s.own = nil
 	}
 	m.known.drop(s.index)
@@ -306,7 +310,7 @@ func (m *panes) purge(l int, b *bucket) {
 	if lv.last == b {
 		lv.last = nil
 	}
-	m.pool.put(b)
+	lv.pool.put(b)
 }
 
 // empty gives back what a bucket of panes holds, here and in durable state.

@@ -439,12 +439,14 @@ func (m *sessions) compact() {
 	m.keys, m.heads = keys, heads
 }
 
-// inOrder lists the open sessions by their ends.
-func (m *sessions) inOrder() []int32 {
+// inOrder lists the open sessions that have a flag by their ends.
+func (m *sessions) inOrder(flag sessionFlags) []int32 {
 	var open []int32
 	for n := range m.heads {
 		for i := m.heads[n]; i != none; i = m.all[i].next {
-			open = append(open, i)
+			if m.all[i].flags&flag != 0 {
+				open = append(open, i)
+			}
 		}
 	}
 	slices.SortFunc(open, func(a, b int32) int {
@@ -456,10 +458,8 @@ func (m *sessions) inOrder() []int32 {
 
 func (m *sessions) tick() {
 	m.flush()
-	for _, i := range m.inOrder() {
-		if s := &m.all[i]; s.flags&sessionHasNew != 0 {
-			m.fire(i, m.byEvent(s.end))
-		}
+	for _, i := range m.inOrder(sessionHasNew) {
+		m.fire(i, m.byEvent(m.all[i].end))
 	}
 }
 
@@ -469,12 +469,10 @@ func (m *sessions) finish() {
 	if m.plan.Def.Trigger.NoOnTime {
 		return
 	}
-	for _, i := range m.inOrder() {
-		if s := &m.all[i]; s.flags&sessionOwed != 0 {
-			m.touch(i)
-			s.flags &^= sessionOwed
-			m.fire(i, result.OnTime)
-		}
+	for _, i := range m.inOrder(sessionOwed) {
+		m.touch(i)
+		m.all[i].flags &^= sessionOwed
+		m.fire(i, result.OnTime)
 	}
 }
 

@@ -48,7 +48,8 @@ type shard struct {
 	// Published for others to read; published is by query.
 	published []published
 	sizedAt   int64
-	lastEnd   atomic.Int64 // the end of the last open window
+	lastEnd   atomic.Int64 // the end of the last window that was open when no more data came
+	endKnown  bool         // no data has come since lastEnd was looked for
 	openCount atomic.Int64
 	stateSize atomic.Int64
 }
@@ -223,9 +224,13 @@ func (s *shard) publish(k exchange.Kind, now int64) {
 		s.stateSize.Store(int64(size))
 	}
 	s.publishSizes(now, k != exchange.Data && k != exchange.Barrier)
-	if k == exchange.Data || k == exchange.Barrier {
-		return // the rest costs a walk over all windows, and is asked for when idle
+	if k == exchange.Data {
+		s.endKnown = false
 	}
+	if k == exchange.Data || k == exchange.Barrier || s.endKnown {
+		return // the rest costs a walk over all windows, and is asked for when idle: then once
+	}
+	s.endKnown = true
 	last := event.MinTime
 	for _, m := range s.mergers {
 		last = max(last, m.lastEnd())

@@ -69,11 +69,13 @@ func (w *writer) emit(q *mergeQuery, f firing, comp *aggregate.Composite, slot u
 	}
 }
 
+// seconds is the length of a window, 0 of one without bounds. It may exceed
+// what an int64 of nanoseconds holds: a session can last for centuries.
 func seconds(start, end int64) float64 {
 	if start == event.MinTime || end == event.MaxTime {
 		return 0
 	}
-	return float64(end-start) / 1e9
+	return float64(uint64(end)-uint64(start)) / 1e9
 }
 
 // flush gives the collected rows their texts and values and hands them over.

@@ -130,7 +130,7 @@ func (b *builder) path(path []string, visible int, use expr.Use) *column {
 			}
 		}
 	}
-	key := strings.Join(path, "\x00")
+	key := expr.FormatPath(path)
 	c := b.byPath[key]
 	if c == nil {
 		c = &column{path: path}

@@ -115,3 +115,23 @@ func TestWhatIsCombinedAndShared(t *testing.T) {
 		}
 	}
 }
+
+// A name may hold any character, also one that might stand between names.
+func TestOddNamesAreFieldsOfTheirOwn(t *testing.T) {
+	p, problems := Build(Input{Queries: []query.Query{counting("q", func(q *query.Query) {
+		q.Key = []query.KeyField{
+			{Name: "odd", Expr: `a["b\u0000c"]`}, {Name: "dotted", Expr: `a["b.c"]`}, {Name: "top", Expr: `$env["a.b.c"]`}, {Name: "plain", Expr: "a.b.c"},
+		}
+	})}})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if n := len(p.Schema.Fields); n != 4 {
+		t.Errorf("four fields of the event are read as %d columns: %+v", n, p.Schema.Fields)
+	}
+	for i, f := range p.Schema.Fields {
+		if at := p.Column(f.Path); at != i {
+			t.Errorf("field %d, %q, is found in column %d", i, f.Path, at)
+		}
+	}
+}

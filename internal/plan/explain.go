@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 // Column is the number of a decoded field's column, -1 if it is not decoded.
 func (p *Plan) Column(path []string) int {
 	for i, f := range p.Schema.Fields {
-		if strings.Join(f.Path, "\x00") == strings.Join(path, "\x00") {
+		if slices.Equal(f.Path, path) {
 			return i
 		}
 	}

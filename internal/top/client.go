@@ -15,6 +15,9 @@ import (
 	"github.com/llm-optimizer/processor/pipeline"
 )
 
+// DefaultURL is where a pipeline on the same machine is looked for.
+const DefaultURL = "http://127.0.0.1:8080"
+
 const (
 	// askTimeout bounds one question: a process that hangs is to be told from
 	// one that works.

@@ -113,22 +113,6 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
-func TestURLOf(t *testing.T) {
-	for _, c := range []struct{ listen, want string }{
-		{"127.0.0.1:8080", "http://127.0.0.1:8080"}, {":9000", "http://127.0.0.1:9000"}, {"0.0.0.0:1", "http://127.0.0.1:1"},
-		{"[::]:1", "http://[::1]:1"}, {"[::1]:1", "http://[::1]:1"}, {"stats.example:80", "http://stats.example:80"},
-	} {
-		if have, err := URLOf(c.listen); err != nil || have != c.want {
-			t.Errorf("URLOf(%q) = %q, %v, want %q", c.listen, have, err, c.want)
-		}
-	}
-	for _, listen := range []string{"", "8080", "x:"} {
-		if have, err := URLOf(listen); err == nil {
-			t.Errorf("URLOf(%q) = %q", listen, have)
-		}
-	}
-}
-
 func options(api API, interval time.Duration) Options {
 	return Options{API: api, Address: "http://127.0.0.1:8080", Interval: interval, Now: func() time.Time { return noon }, Look: Look{Color: true}}
 }
