@@ -183,8 +183,7 @@ func (r *recovery) load(ctx context.Context, d *durable) (*engine.Runner, error)
 		return nil, err
 	}
 	failpoint.At("recover/loaded")
-	d.pending, err = pendingRows(ctx, d.db, d.record.Number)
-	return runner, err
+	return runner, r.loadPending(ctx, d)
 }
 
 // loadWindows gives the windows of the queries that go on to their shards.
@@ -281,21 +280,9 @@ func (r *recovery) report(ctx context.Context, d *durable, runner *engine.Runner
 		r.log.WarnContext(ctx, "event.dedup has changed: events that were read before are not recognised as duplicates")
 	}
 	r.giveUp(ctx, d.decision.Lost)
-}
-
-// pendingRows lists the epochs whose rows the outbox has, and checks them.
-func pendingRows(ctx context.Context, db state.Backend, newest uint64) (all []delivery.Pending, err error) {
-	err = epoch.Outbox(ctx, db, 0, newest+1, func(n uint64, _ uint32, payload []byte) error {
-		if last := len(all) - 1; last < 0 || all[last].Epoch != n {
-			all = append(all, delivery.Pending{Epoch: n})
-		}
-		all[len(all)-1].Bytes += int64(len(payload))
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reading the rows that sinks lack: %w", err)
+	for _, what := range d.unclaimed {
+		r.log.WarnContext(ctx, "rows that wait are given up: no sink takes them any more", "what", what)
 	}
-	return all, nil
 }
 
 // outbox is what the delivery goes on with.
