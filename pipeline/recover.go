@@ -93,12 +93,12 @@ func (r *recovery) attempt(ctx context.Context, fresh bool) (*durable, *engine.R
 		return nil, nil, fmt.Errorf("opening the state: %w", facts.Err)
 	}
 	var runner *engine.Runner
-	if err = r.act(d, epoch.Decide(facts), facts.Err); err == nil {
+	if err = r.decide(ctx, d, facts); err == nil {
 		runner, err = r.load(ctx, d)
 	}
 	if facts.Err == nil && (errors.Is(err, state.ErrCorrupt) || errors.Is(err, state.ErrVersion)) {
 		facts.Err = err // windows or rows are damaged: that is another decision
-		err = r.act(d, epoch.Decide(facts), facts.Err)
+		err = r.decide(ctx, d, facts)
 	}
 	if err == nil {
 		return d, runner, nil
@@ -128,6 +128,49 @@ func (r *recovery) facts(ctx context.Context, fresh bool) (*epoch.Facts, error) 
 		f.Sinks = append(f.Sinks, l.Name)
 	}
 	return f, nil
+}
+
+// decide has the facts decided on, and does what comes of it.
+func (r *recovery) decide(ctx context.Context, d *durable, f *epoch.Facts) error {
+	if errors.Is(f.Err, state.ErrCorrupt) && d.db != nil {
+		f.Checkpoints = r.ofThisState(ctx, d.db, f.Checkpoints)
+	}
+	return r.act(d, epoch.Decide(f), f.Err)
+}
+
+// ofThisState leaves out the checkpoints of a state that --fresh has moved
+// aside, which keeps them: nobody has asked for that one again. Where the header
+// of a checkpoint or of the store cannot be read nothing is known of it.
+func (r *recovery) ofThisState(ctx context.Context, db state.Backend, names []string) []string {
+	now, err := epoch.LoadHeader(ctx, db)
+	if err != nil || now == nil {
+		return names
+	}
+	var own, others []string
+	for _, name := range names {
+		if h := r.headerOf(ctx, name); h == nil || h.Incarnation == now.Incarnation {
+			own = append(own, name)
+		} else {
+			others = append(others, name)
+		}
+	}
+	if len(others) > 0 {
+		r.log.WarnContext(ctx, "checkpoints are of an earlier state: they are restored by hand only", "checkpoints", others)
+	}
+	return own
+}
+
+// headerOf reads the header of a checkpoint, nil if it cannot be read.
+func (r *recovery) headerOf(ctx context.Context, checkpoint string) *epoch.Header {
+	v, err := r.p.spec.State.Store.View(ctx, checkpoint)
+	if err != nil {
+		return nil
+	}
+	h, err := epoch.LoadHeader(ctx, v)
+	if errors.Join(err, v.Close()) != nil {
+		return nil
+	}
+	return h
 }
 
 // act does what a decision asks for; an error that is a retry says that the

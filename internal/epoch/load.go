@@ -81,6 +81,16 @@ func (s *Snapshot) header(ctx context.Context, b state.Backend) (empty bool, err
 	return false, err
 }
 
+// LoadHeader reads the header of a store only; it is nil if the store is empty.
+// Errors are those of Load.
+func LoadHeader(ctx context.Context, b state.Backend) (*Header, error) {
+	var s Snapshot
+	if _, err := s.header(ctx, b); err != nil {
+		return nil, fmt.Errorf("reading the header: %w", err)
+	}
+	return s.Header, nil
+}
+
 func readHeader(key, value []byte) (*Header, error) {
 	payload, err := Open(key, value)
 	if err != nil {
