@@ -12,8 +12,9 @@ import (
 )
 
 // The token of a file is a version, its length, and a checksum of the last bytes
-// before that: rows have ids, so the file of another sink does not end alike. The
-// first version had no checksum.
+// before that: rows have ids, so the file of another sink does not end alike. A
+// file that had no bytes yet is known by its name, which it keeps when it is moved
+// to another folder with the state. The first version had no checksum.
 const (
 	fileTokenVersion = 2
 	fileTokenSize    = 1 + 8 + 4
@@ -28,7 +29,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type fileMark struct {
 	// length is -1 if nothing is recorded.
 	length int64
-	// sum is of the tail before length; summed says that it is known.
+	// sum is of the tail before length, or of the name; summed says that it is
+	// known.
 	sum    uint32
 	summed bool
 }
@@ -61,8 +63,11 @@ func parseFileToken(token []byte) (fileMark, error) {
 }
 
 // tailSum returns the checksum of the last bytes before a length that the file
-// has.
+// has, or of the file's name where there are none.
 func (s *File) tailSum(length int64) (uint32, error) {
+	if length == 0 {
+		return crc32.Checksum([]byte(filepath.Base(s.Path)), castagnoli), nil
+	}
 	tail := make([]byte, min(length, fileTail))
 	if n, err := s.file.ReadAt(tail, length-int64(len(tail))); err != nil && n < len(tail) {
 		return 0, fmt.Errorf("read the end of file sink %s: %w", s.Path, err)
@@ -75,6 +80,8 @@ func (s *File) wrote(m fileMark, size int64) (bool, error) {
 	switch {
 	case size < m.length:
 		return false, nil
+	case size == 0:
+		return true, nil
 	case !m.summed:
 		return s.endsLine(m.length)
 	}
@@ -126,7 +133,7 @@ func (s *File) Resume(_ context.Context, m Mark, _ uint64, redeliver bool) (uint
 	case same:
 		s.cut = known.length
 	case !redeliver:
-		return 0, fmt.Errorf("file sink %s holds %d bytes and is not the file that was written up to byte %d: it was cut, replaced or lost, or another sink had this one's name; put the file back, or start once with --redeliver to go on at its end, which may repeat rows or lack some", s.Path, size, known.length)
+		return 0, fmt.Errorf("file sink %s holds %d bytes and is not the file that was written up to byte %d: it was cut, replaced or lost, or another sink had this one's name (give it one of its own); put the file back, or start once with --redeliver to go on at its end, which may repeat rows or lack some", s.Path, size, known.length)
 	}
 	return m.Epoch, nil
 }

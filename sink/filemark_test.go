@@ -53,9 +53,12 @@ func lengthToken(length int64) []byte {
 	return binary.BigEndian.AppendUint64([]byte{1}, uint64(length))
 }
 
-// fileToken is the token of a file that holds a text.
+// fileToken is the token of out.jsonl that holds a text.
 func fileToken(text string) []byte {
 	tail := text[max(0, len(text)-fileTail):]
+	if text == "" {
+		tail = "out.jsonl"
+	}
 	return fileMark{length: int64(len(text)), sum: crc32.Checksum([]byte(tail), castagnoli)}.token()
 }
 
@@ -107,7 +110,9 @@ func TestFileResume(t *testing.T) {
 		{"more", "a\nb\nc", "", fileToken("a\nb\n"), false, "a\nb\n+", ""},
 		{"more, refused when new", "a\nb\nc", Refuse, fileToken("a\nb\n"), false, "a\nb\n+", ""},
 		{"more, emptied when new", "a\nb\nc", Truncate, fileToken("a\nb\n"), false, "a\nb\n+", ""},
+		{"nothing, as it was", "", "", fileToken(""), false, "+", ""},
 		{"all too much", "a\n", "", fileToken(""), false, "+", ""},
+		{"all too much by a first mark", "a\n", "", lengthToken(0), false, "+", ""},
 		{"less", "a\nb", "", fileToken("a\nb\n"), false, "a\nb", "--redeliver"},
 		{"gone", "", "", fileToken("a\nb\n"), false, "", "lost"},
 		{"less, taken over", "a\nb", "", fileToken("a\nb\n"), true, "a\nb\n+", ""},
@@ -128,6 +133,31 @@ func TestFileResume(t *testing.T) {
 		}
 		if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
 			t.Errorf("%s: error %v, want %q", c.name, err, c.err)
+		}
+	}
+}
+
+// Rows behind a mark of an empty file go, as long as it is that file, be it in
+// another folder.
+func TestFileCutToNothing(t *testing.T) {
+	s := &File{Path: filepath.Join(t.TempDir(), "out.jsonl")}
+	must(t, s.Open(t.Context()))
+	token, err := s.Commit(t.Context(), Mark{})
+	must(t, err)
+	must(t, s.Close(t.Context()))
+	for name, want := range map[string]string{"out.jsonl": "", "other.jsonl": "old\n"} {
+		s := &File{Path: filepath.Join(t.TempDir(), name)}
+		must(t, os.WriteFile(s.Path, []byte("old\n"), 0o600))
+		must(t, s.Open(t.Context()))
+		_, err := s.Resume(t.Context(), Mark{Token: token}, 0, false)
+		if (err == nil) != (want == "") {
+			t.Errorf("%s: error %v", name, err)
+		} else if err == nil {
+			must(t, s.Start(t.Context()))
+		}
+		must(t, s.Close(t.Context()))
+		if got, err := os.ReadFile(s.Path); err != nil || string(got) != want {
+			t.Errorf("%s holds %q, %v, want %q", name, got, err, want)
 		}
 	}
 }
@@ -189,7 +219,7 @@ func TestFileFailuresAreFinal(t *testing.T) {
 		"full disk":    {fstest.Fault{Class: fstest.Write, Call: 1, Err: syscall.ENOSPC, Short: true}, nil},
 		"sync":         {fstest.Fault{Class: fstest.Sync, Call: 1, Err: syscall.EIO}, nil},
 		"sync folder":  {fstest.Fault{Class: fstest.SyncDir, Call: 1, Err: syscall.EIO}, nil},
-		"truncate":     {fstest.Fault{Class: fstest.Truncate, Call: 1, Err: syscall.EIO}, fileToken("")},
+		"truncate":     {fstest.Fault{Class: fstest.Truncate, Call: 1, Err: syscall.EIO}, lengthToken(0)},
 		"stat at mark": {fstest.Fault{Class: fstest.Stat, Call: 2, Err: syscall.EIO}, nil},
 	} {
 		f := fstest.New()
