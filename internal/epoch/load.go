@@ -210,7 +210,7 @@ func firstKey(ctx context.Context, b state.Backend, from, to []byte) (first []by
 // time and key. The slices are valid until fn returns. An error of fn ends it,
 // and is returned with the window's description.
 func Windows(ctx context.Context, b state.Backend, hash uint64, fn func(kind Kind, time int64, key, payload []byte) error) error {
-	from, to := QueryRange(hash)
+	from, to := queryRange(hash)
 	return b.Scan(ctx, from, to, func(key, value []byte) error {
 		w, ok := ParseWindowKey(key)
 		if !ok {
@@ -230,7 +230,7 @@ func Windows(ctx context.Context, b state.Backend, hash uint64, fn func(kind Kin
 // Block returns the payload of one block of an epoch's rows, which are numbered
 // from 0, or state.ErrNotFound.
 func Block(ctx context.Context, b state.Backend, epoch uint64, sequence uint32) ([]byte, error) {
-	key := AppendOutboxKey(nil, epoch, sequence)
+	key := appendOutboxKey(nil, epoch, sequence)
 	value, err := b.Get(ctx, key)
 	if err != nil {
 		return nil, err
