@@ -42,7 +42,7 @@ var sourceSettings = []setting{
 	{Path: "source.file", Kind: section, Since: first, Example: `{path: "data/*.jsonl"}`,
 		Doc: "Lines of files. Each file is a partition; they are opened in lexical order."},
 	{Path: "source.file.path", Kind: text, Required: true, Since: first, Example: `"data/*.jsonl"`, Pattern: `.`, PatternDoc: "some text",
-		Doc: "A file or a glob pattern. Names that end in .gz or .zst are decompressed."},
+		Doc: "A file or a glob pattern. Names that end in .gz or .zst are decompressed; a file of that kind that is followed is read once and has to be whole when it appears."},
 	{Path: "source.file.follow", Kind: boolean, Default: "false", Since: first, Example: "true",
 		Doc: "Wait for more lines and more files at the end instead of stopping."},
 	{Path: "source.file.open", Kind: integer, Default: "64", Min: 1, Max: 65536, Since: first, Example: "16",

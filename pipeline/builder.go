@@ -201,14 +201,14 @@ func (b *Builder) ToNamed(name string, s sink.Sink, queries ...string) *Builder 
 // were past the allowed lateness. Without one they are counted and sampled in
 // the log.
 func (b *Builder) LateEventsTo(s sink.Sink) *Builder {
-	b.spec.LateEvents = &sink.Config{Name: "late_events", Sink: s}
+	b.spec.LateEvents = &sink.Config{Name: lateName, Sink: s}
 	return b
 }
 
 // DeadLettersTo sets the sink of the records that are no valid events. Without
 // one they are counted and sampled in the log.
 func (b *Builder) DeadLettersTo(s sink.Sink) *Builder {
-	b.spec.DeadLetters = &sink.Config{Name: "dead_letters", Sink: s}
+	b.spec.DeadLetters = &sink.Config{Name: deadName, Sink: s}
 	return b
 }
 

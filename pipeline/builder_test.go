@@ -153,6 +153,11 @@ func TestSinksAreNamed(t *testing.T) {
 	fails(t, b, "closing sink rows-3: out of order")
 	check(t, "problems", problems(t, counting(lines()).ToNamed("a", &rows{}).ToNamed("a", &rows{})),
 		`sinks.1.name: there is a sink "a" already: give each a name of its own`)
+	// One name would be one place in the state, by which both were resumed.
+	check(t, "problems of side outputs", problems(t, counting(lines()).ToNamed("late_events", &rows{}).ToNamed("dead_letters", &rows{}).
+		LateEventsTo(&rows{}).DeadLettersTo(&rows{})),
+		`late_events.name: there is a sink "late_events" already: give each a name of its own`,
+		`dead_letters.name: there is a sink "dead_letters" already: give each a name of its own`)
 }
 
 // A Builder may be built twice, and go on from there.

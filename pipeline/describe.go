@@ -24,10 +24,10 @@ func (v *validator) describe(s *Spec, p *plan.Plan) {
 	}
 	none := func(string) bool { return false }
 	if s.LateEvents != nil {
-		v.describeTo("late_events", s.LateEvents.Sink, p, none)
+		v.describeTo(lateName, s.LateEvents.Sink, p, none)
 	}
 	if s.DeadLetters != nil {
-		v.describeTo("dead_letters", s.DeadLetters.Sink, p, none)
+		v.describeTo(deadName, s.DeadLetters.Sink, p, none)
 	}
 }
 

@@ -37,6 +37,8 @@ type durable struct {
 	decision    epoch.Decision
 	snapshot    *epoch.Snapshot
 	pending     []delivery.Pending
+	// unclaimed are the kinds of rows in the outbox that no sink takes.
+	unclaimed []string
 	// record is the last epoch, base the ledgers of the runs before this one.
 	record epoch.Record
 	base   []epoch.Counts

@@ -7,6 +7,12 @@ import (
 	"github.com/llm-optimizer/processor/sink"
 )
 
+// The names of the sinks of side outputs that are given none.
+const (
+	lateName = "late_events"
+	deadName = "dead_letters"
+)
+
 // makeLanes lists the sinks in the order in which they are opened. Late events
 // and dead letters have lanes of their own, unless a sink of results takes them
 // into its transactions.
@@ -24,8 +30,8 @@ func makeLanes(s *Spec) []delivery.Lane {
 		l.Name = cmp.Or(l.Name, name)
 		lanes = append(lanes, l)
 	}
-	side(delivery.Late, sink.LateEvents, s.LateEvents, "late_events")
-	side(delivery.Dead, sink.DeadLetters, s.DeadLetters, "dead_letters")
+	side(delivery.Late, sink.LateEvents, s.LateEvents, lateName)
+	side(delivery.Dead, sink.DeadLetters, s.DeadLetters, deadName)
 	return lanes
 }
 

@@ -3,6 +3,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -249,16 +250,17 @@ func (v *validator) checkSinks(s *Spec) {
 			}
 		}
 	}
-	v.checkSide("late_events", s.LateEvents, targets)
-	v.checkSide("dead_letters", s.DeadLetters, targets)
+	v.checkSide(lateName, s.LateEvents, names, targets)
+	v.checkSide(deadName, s.DeadLetters, names, targets)
 }
 
-func (v *validator) checkSide(at string, c *sink.Config, targets map[string]string) {
+func (v *validator) checkSide(at string, c *sink.Config, names map[string]bool, targets map[string]string) {
 	switch {
 	case c == nil:
 	case c.Sink == nil:
 		v.add(at, "no sink is given")
 	default:
+		v.checkName(at, cmp.Or(c.Name, at), names)
 		v.checkTarget(at, c.Sink, targets)
 	}
 }
@@ -271,10 +273,15 @@ func (v *validator) checkSink(at string, c *sink.Config, names map[string]bool) 
 	if c.Name == "" {
 		c.Name = kindOf(c.Sink)
 	}
-	if names[c.Name] {
-		v.add(at+".name", "there is a sink %q already: give each a name of its own", c.Name)
+	v.checkName(at, c.Name, names)
+}
+
+// checkName refuses a second sink of one name: the state knows sinks by it.
+func (v *validator) checkName(at, name string, names map[string]bool) {
+	if names[name] {
+		v.add(at+".name", "there is a sink %q already: give each a name of its own", name)
 	}
-	names[c.Name] = true
+	names[name] = true
 }
 
 // kindOf names a sink after its type: *sink.File is a file.

@@ -93,12 +93,12 @@ func (r *recovery) attempt(ctx context.Context, fresh bool) (*durable, *engine.R
 		return nil, nil, fmt.Errorf("opening the state: %w", facts.Err)
 	}
 	var runner *engine.Runner
-	if err = r.act(d, epoch.Decide(facts), facts.Err); err == nil {
+	if err = r.decide(ctx, d, facts); err == nil {
 		runner, err = r.load(ctx, d)
 	}
 	if facts.Err == nil && (errors.Is(err, state.ErrCorrupt) || errors.Is(err, state.ErrVersion)) {
 		facts.Err = err // windows or rows are damaged: that is another decision
-		err = r.act(d, epoch.Decide(facts), facts.Err)
+		err = r.decide(ctx, d, facts)
 	}
 	if err == nil {
 		return d, runner, nil
@@ -128,6 +128,49 @@ func (r *recovery) facts(ctx context.Context, fresh bool) (*epoch.Facts, error) 
 		f.Sinks = append(f.Sinks, l.Name)
 	}
 	return f, nil
+}
+
+// decide has the facts decided on, and does what comes of it.
+func (r *recovery) decide(ctx context.Context, d *durable, f *epoch.Facts) error {
+	if errors.Is(f.Err, state.ErrCorrupt) && d.db != nil {
+		f.Checkpoints = r.ofThisState(ctx, d.db, f.Checkpoints)
+	}
+	return r.act(d, epoch.Decide(f), f.Err)
+}
+
+// ofThisState leaves out the checkpoints of a state that --fresh has moved
+// aside, which keeps them: nobody has asked for that one again. Where the header
+// of a checkpoint or of the store cannot be read nothing is known of it.
+func (r *recovery) ofThisState(ctx context.Context, db state.Backend, names []string) []string {
+	now, err := epoch.LoadHeader(ctx, db)
+	if err != nil || now == nil {
+		return names
+	}
+	var own, others []string
+	for _, name := range names {
+		if h := r.headerOf(ctx, name); h == nil || h.Incarnation == now.Incarnation {
+			own = append(own, name)
+		} else {
+			others = append(others, name)
+		}
+	}
+	if len(others) > 0 {
+		r.log.WarnContext(ctx, "checkpoints are of an earlier state: they are restored by hand only", "checkpoints", others)
+	}
+	return own
+}
+
+// headerOf reads the header of a checkpoint, nil if it cannot be read.
+func (r *recovery) headerOf(ctx context.Context, checkpoint string) *epoch.Header {
+	v, err := r.p.spec.State.Store.View(ctx, checkpoint)
+	if err != nil {
+		return nil
+	}
+	h, err := epoch.LoadHeader(ctx, v)
+	if errors.Join(err, v.Close()) != nil {
+		return nil
+	}
+	return h
 }
 
 // act does what a decision asks for; an error that is a retry says that the
@@ -183,8 +226,7 @@ func (r *recovery) load(ctx context.Context, d *durable) (*engine.Runner, error)
 		return nil, err
 	}
 	failpoint.At("recover/loaded")
-	d.pending, err = pendingRows(ctx, d.db, d.record.Number)
-	return runner, err
+	return runner, r.loadPending(ctx, d)
 }
 
 // loadWindows gives the windows of the queries that go on to their shards.
@@ -281,21 +323,9 @@ func (r *recovery) report(ctx context.Context, d *durable, runner *engine.Runner
 		r.log.WarnContext(ctx, "event.dedup has changed: events that were read before are not recognised as duplicates")
 	}
 	r.giveUp(ctx, d.decision.Lost)
-}
-
-// pendingRows lists the epochs whose rows the outbox has, and checks them.
-func pendingRows(ctx context.Context, db state.Backend, newest uint64) (all []delivery.Pending, err error) {
-	err = epoch.Outbox(ctx, db, 0, newest+1, func(n uint64, _ uint32, payload []byte) error {
-		if last := len(all) - 1; last < 0 || all[last].Epoch != n {
-			all = append(all, delivery.Pending{Epoch: n})
-		}
-		all[len(all)-1].Bytes += int64(len(payload))
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reading the rows that sinks lack: %w", err)
+	for _, what := range d.unclaimed {
+		r.log.WarnContext(ctx, "rows that wait are given up: no sink takes them any more", "what", what)
 	}
-	return all, nil
 }
 
 // outbox is what the delivery goes on with.

@@ -379,6 +379,33 @@ func TestASinkThatIsGoneAndLacksRows(t *testing.T) {
 	k.refused(all, drop, only(&out), "knows no sink of that name")
 }
 
+// A query that is removed is removed from the queries of its sinks too, which
+// then do not take the rows of it that wait.
+func TestRowsThatNoSinkTakesAnyMore(t *testing.T) {
+	k := keep(t)
+	other := k.spec.Queries[0]
+	other.Name = "other"
+	k.spec.Queries = append(k.spec.Queries, other)
+	both := named("out", &rows{write: errTest})
+	both.Queries = []string{"q", "other"}
+	if err := k.run(events(1, 11, 21), nil, both); !errors.Is(err, errTest) {
+		t.Fatalf("the run ends with %v", err)
+	}
+	k.spec.Queries = k.spec.Queries[:1]
+	if err := k.run(events(1, 11, 21), nil, only(&rows{write: errTest})...); !errors.Is(err, errTest) {
+		t.Fatalf("the run ends with %v", err)
+	}
+	k.unlogged("no sink takes them")
+	var out rows
+	one := named("out", &out)
+	one.Queries = []string{"q"}
+	k.must(events(1, 11, 21), nil, one)
+	k.logged("no sink takes them any more", `results of query \"other\"`)
+	check(t, "rows", out.all(), counted(1, 0, 10, 20)...)
+	k.must(events(1, 11, 21), nil, one)
+	k.unlogged("no sink takes them")
+}
+
 func TestFreshMovesTheStateAside(t *testing.T) {
 	k := keep(t)
 	var out rows

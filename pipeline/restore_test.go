@@ -99,6 +99,33 @@ func TestDamageIsRestored(t *testing.T) {
 	}
 }
 
+// What --fresh has left behind is not brought back by damage to the new state.
+func TestDamageDoesNotBringBackAnEarlierState(t *testing.T) {
+	var out rows
+	k := aged(t, &out)
+	k.must(events(1, 11), func(s *pipeline.Spec) { s.State.Fresh = true }, named("out", &out))
+	k.checkpoint("own")
+	k.must(events(1, 11, 21), nil, named("out", &out))
+	fresh := k.snapshot("").Header.Incarnation
+	if err := k.store.Drop(t.Context(), "old"); err != nil {
+		t.Fatal(err)
+	}
+	k.with(func(b state.Backend) { damage(t, b, "window") })
+	k.must(events(1, 11, 21, 31), restoring, named("out", &out))
+	k.logged("checkpoint=own")
+	if got := k.snapshot("").Header.Incarnation; got != fresh {
+		t.Errorf("the state is %x, want %x", got, fresh)
+	}
+	if err := k.store.Drop(t.Context(), "own"); err != nil {
+		t.Fatal(err)
+	}
+	k.with(func(b state.Backend) { damage(t, b, "window") })
+	for _, change := range []func(*pipeline.Spec){nil, restoring} {
+		k.refused(events(1, 11, 21, 31), change, only(&out), "there is no checkpoint to restore; begin anew with --fresh")
+		k.logged("checkpoints are of an earlier state", "[new]")
+	}
+}
+
 // onceEach is each row once, of those that are optional all.
 func onceEach(got, optional []string) []string {
 	return slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(got), optional...))))

@@ -23,14 +23,20 @@ func (v *validator) checkTarget(at string, s sink.Sink, targets map[string]strin
 	if t == "" {
 		return
 	}
-	if other, taken := targets[t]; taken {
+	place := t
+	if abs, err := filepath.Abs(t); err == nil {
+		place = abs
+	}
+	if other, taken := targets[place]; taken {
 		v.add(at, "writes to %s, as %s does: give each a file of its own", t, other)
 	}
-	targets[t] = at
+	targets[place] = at
 }
 
-// checkTargets refuses sinks that would write to what the source reads.
+// checkTargets refuses sinks that would write to what the source reads, or to
+// one file by way of links.
 func (p *Pipeline) checkTargets(parts []source.Partition) error {
+	outs := map[string]os.FileInfo{} // by the sink's name
 	for _, l := range p.lanes {
 		t := target(l.Sink)
 		if t == "" {
@@ -43,6 +49,12 @@ func (p *Pipeline) checkTargets(parts []source.Partition) error {
 		if err != nil {
 			continue // not there yet, so nobody reads it
 		}
+		for other, info := range outs {
+			if out.Mode().IsRegular() && os.SameFile(info, out) {
+				return fmt.Errorf("sink %s writes to %s, which is the file of sink %s too: give each a file of its own", l.Name, t, other)
+			}
+		}
+		outs[l.Name] = out
 		for _, part := range parts {
 			in, err := os.Stat(part.Origin().Path)
 			if err == nil && in.Mode().IsRegular() && os.SameFile(in, out) {

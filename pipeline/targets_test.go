@@ -2,6 +2,7 @@ package pipeline_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,6 +34,24 @@ func TestSinksDoNotShareAFileWithEachOtherOrTheSource(t *testing.T) {
 	}
 	if text, err := os.ReadFile(in); err != nil || len(text) == 0 {
 		t.Errorf("the input is %q, %v", text, err)
+	}
+}
+
+// One file may have several names.
+func TestSinksDoNotShareAFileByOtherNames(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	out, link := filepath.Join(dir, "out.jsonl"), filepath.Join(dir, "link.jsonl")
+	_, err := counting(lines()).To(&sink.File{Path: out}).DeadLettersTo(&sink.File{Path: "out.jsonl"}).Build()
+	if err == nil || !strings.Contains(err.Error(), "dead_letters: writes to out.jsonl, as sinks.0 does") {
+		t.Errorf("error is %v", err)
+	}
+	if err := errors.Join(os.WriteFile(out, nil, 0o600), os.Symlink(out, link)); err != nil {
+		t.Fatal(err)
+	}
+	p := build(t, counting(lines()).ToNamed("one", &sink.File{Path: out}).ToNamed("two", &sink.File{Path: link}))
+	if _, err := p.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "sink two writes to "+link+", which is the file of sink one too") {
+		t.Errorf("error is %v", err)
 	}
 }
 

@@ -2,7 +2,9 @@ package sink
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"io"
 	"math"
 	"os"
@@ -20,24 +22,44 @@ var _ Marker = (*File)(nil)
 
 func TestFileToken(t *testing.T) {
 	for _, length := range []int64{0, 1, math.MaxInt64} {
-		if got, err := parseFileToken(fileToken(length)); err != nil || got != length {
-			t.Errorf("%d comes back as %d, %v", length, got, err)
+		m := fileMark{length: length, sum: 7, summed: true}
+		if got, err := parseFileToken(m.token()); err != nil || got != m {
+			t.Errorf("%v comes back as %v, %v", m, got, err)
+		}
+		if got, err := parseFileToken(lengthToken(length)); err != nil || got != (fileMark{length: length}) {
+			t.Errorf("the first version of %d comes back as %v, %v", length, got, err)
 		}
 	}
-	if got, err := parseFileToken([]byte{}); err != nil || got != -1 {
-		t.Errorf("an empty token records %d, %v", got, err)
+	if got, err := parseFileToken([]byte{}); err != nil || got != (fileMark{length: -1}) {
+		t.Errorf("an empty token records %v, %v", got, err)
 	}
 	for want, token := range map[string][]byte{
-		"format 2":             {2, 0, 0, 0, 0, 0, 0, 0, 0},
+		"format 3":             {3, 0, 0, 0, 0, 0, 0, 0, 0},
 		"8 bytes is damaged":   {1, 0, 0, 0, 0, 0, 0, 0},
 		"9 bytes is damaged":   {1, 0xff, 0, 0, 0, 0, 0, 0, 0},
 		"10 bytes is damaged":  {1, 0, 0, 0, 0, 0, 0, 0, 0, 0},
 		"mark of 1 bytes is d": {1},
+		"12 bytes is damaged":  {2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+		"13 bytes is damaged":  {2, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
 	} {
 		if _, err := parseFileToken(token); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%x: error %v does not say %q", token, err, want)
 		}
 	}
+}
+
+// lengthToken is a token of the first version, without a checksum.
+func lengthToken(length int64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{1}, uint64(length))
+}
+
+// fileToken is the token of out.jsonl that holds a text.
+func fileToken(text string) []byte {
+	tail := text[max(0, len(text)-fileTail):]
+	if text == "" {
+		tail = "out.jsonl"
+	}
+	return fileMark{length: int64(len(text)), sum: crc32.Checksum([]byte(tail), castagnoli)}.token()
 }
 
 // resumed runs a sink's life with one row over a file that holds something, up
@@ -84,18 +106,24 @@ func TestFileResume(t *testing.T) {
 		{"new, refused", "old\n", Refuse, nil, false, "old\n", "4 bytes"},
 		{"new, appended", "old", Append, nil, false, "old\n+", ""},
 		{"new, emptied", "old\n", Truncate, nil, false, "+", ""},
-		{"as it was", "a\nb\n", "", fileToken(4), false, "a\nb\n+", ""},
-		{"more", "a\nb\nc", "", fileToken(4), false, "a\nb\n+", ""},
-		{"more, refused when new", "a\nb\nc", Refuse, fileToken(4), false, "a\nb\n+", ""},
-		{"more, emptied when new", "a\nb\nc", Truncate, fileToken(4), false, "a\nb\n+", ""},
-		{"all too much", "a\n", "", fileToken(0), false, "+", ""},
-		{"less", "a\nb", "", fileToken(4), false, "a\nb", "--redeliver"},
-		{"gone", "", "", fileToken(4), false, "", "lost"},
-		{"less, taken over", "a\nb", "", fileToken(4), true, "a\nb\n+", ""},
-		{"less, taken over, emptied when new", "a\nb", Truncate, fileToken(4), true, "a\nb\n+", ""},
-		{"another", "another\n", "", fileToken(4), false, "another\n", "replaced"},
-		{"another, taken over", "another\n", "", fileToken(4), true, "another\n+", ""},
-		{"more, taken over", "a\nb\nc\n", "", fileToken(4), true, "a\nb\n+", ""},
+		{"as it was", "a\nb\n", "", fileToken("a\nb\n"), false, "a\nb\n+", ""},
+		{"more", "a\nb\nc", "", fileToken("a\nb\n"), false, "a\nb\n+", ""},
+		{"more, refused when new", "a\nb\nc", Refuse, fileToken("a\nb\n"), false, "a\nb\n+", ""},
+		{"more, emptied when new", "a\nb\nc", Truncate, fileToken("a\nb\n"), false, "a\nb\n+", ""},
+		{"nothing, as it was", "", "", fileToken(""), false, "+", ""},
+		{"all too much", "a\n", "", fileToken(""), false, "+", ""},
+		{"all too much by a first mark", "a\n", "", lengthToken(0), false, "+", ""},
+		{"less", "a\nb", "", fileToken("a\nb\n"), false, "a\nb", "--redeliver"},
+		{"gone", "", "", fileToken("a\nb\n"), false, "", "lost"},
+		{"less, taken over", "a\nb", "", fileToken("a\nb\n"), true, "a\nb\n+", ""},
+		{"less, taken over, emptied when new", "a\nb", Truncate, fileToken("a\nb\n"), true, "a\nb\n+", ""},
+		{"another", "another\n", "", fileToken("a\nb\n"), false, "another\n", "replaced"},
+		{"another, taken over", "another\n", "", fileToken("a\nb\n"), true, "another\n+", ""},
+		{"another with a line end there", "c\nd\ne\n", "", fileToken("a\nb\n"), false, "c\nd\ne\n", "another sink"},
+		{"another of a first mark", "another\n", "", lengthToken(4), false, "another\n", "replaced"},
+		{"more than a first mark", "a\nb\nc", "", lengthToken(4), false, "a\nb\n+", ""},
+		{"very long", strings.Repeat("row\n", 1000) + "more", "", fileToken(strings.Repeat("row\n", 1000)), false, strings.Repeat("row\n", 1000) + "+", ""},
+		{"more, taken over", "a\nb\nc\n", "", fileToken("a\nb\n"), true, "a\nb\n+", ""},
 		{"was no file", "a\nb", Refuse, []byte{}, false, "a\nb\n+", ""},
 		{"damaged token", "a\n", "", []byte{1}, true, "a\n", "damaged"},
 	} {
@@ -109,6 +137,31 @@ func TestFileResume(t *testing.T) {
 	}
 }
 
+// Rows behind a mark of an empty file go, as long as it is that file, be it in
+// another folder.
+func TestFileCutToNothing(t *testing.T) {
+	s := &File{Path: filepath.Join(t.TempDir(), "out.jsonl")}
+	must(t, s.Open(t.Context()))
+	token, err := s.Commit(t.Context(), Mark{})
+	must(t, err)
+	must(t, s.Close(t.Context()))
+	for name, want := range map[string]string{"out.jsonl": "", "other.jsonl": "old\n"} {
+		s := &File{Path: filepath.Join(t.TempDir(), name)}
+		must(t, os.WriteFile(s.Path, []byte("old\n"), 0o600))
+		must(t, s.Open(t.Context()))
+		_, err := s.Resume(t.Context(), Mark{Token: token}, 0, false)
+		if (err == nil) != (want == "") {
+			t.Errorf("%s: error %v", name, err)
+		} else if err == nil {
+			must(t, s.Start(t.Context()))
+		}
+		must(t, s.Close(t.Context()))
+		if got, err := os.ReadFile(s.Path); err != nil || string(got) != want {
+			t.Errorf("%s holds %q, %v, want %q", name, got, err, want)
+		}
+	}
+}
+
 // What is no file of the sink's own takes any mark and gives an empty one.
 func TestFileThatCannotBeMarked(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
@@ -116,7 +169,7 @@ func TestFileThatCannotBeMarked(t *testing.T) {
 	for _, path := range []string{pipe, "/dev/null", "/dev/stdout"} {
 		s := &File{Path: path}
 		must(t, s.Open(t.Context()))
-		for _, token := range [][]byte{nil, {}, fileToken(1000)} {
+		for _, token := range [][]byte{nil, {}, fileToken(strings.Repeat("row\n", 250))} {
 			if epoch, err := s.Resume(t.Context(), Mark{Epoch: 3, Token: token}, 4, false); err != nil || epoch != 3 {
 				t.Errorf("%s: resumes at %d, %v", path, epoch, err)
 			}
@@ -146,7 +199,7 @@ func TestFileCutBeforeTheStart(t *testing.T) {
 		must(t, os.WriteFile(path, []byte("a\nb\n"), 0o600))
 		s := &File{Path: path}
 		must(t, s.Open(t.Context()))
-		_, err := s.Resume(t.Context(), Mark{Token: fileToken(4)}, 0, false)
+		_, err := s.Resume(t.Context(), Mark{Token: fileToken("a\nb\n")}, 0, false)
 		must(t, err)
 		must(t, os.Truncate(path, left))
 		if err := s.Start(t.Context()); err == nil || !strings.Contains(err.Error(), path) {
@@ -166,7 +219,7 @@ func TestFileFailuresAreFinal(t *testing.T) {
 		"full disk":    {fstest.Fault{Class: fstest.Write, Call: 1, Err: syscall.ENOSPC, Short: true}, nil},
 		"sync":         {fstest.Fault{Class: fstest.Sync, Call: 1, Err: syscall.EIO}, nil},
 		"sync folder":  {fstest.Fault{Class: fstest.SyncDir, Call: 1, Err: syscall.EIO}, nil},
-		"truncate":     {fstest.Fault{Class: fstest.Truncate, Call: 1, Err: syscall.EIO}, fileToken(0)},
+		"truncate":     {fstest.Fault{Class: fstest.Truncate, Call: 1, Err: syscall.EIO}, lengthToken(0)},
 		"stat at mark": {fstest.Fault{Class: fstest.Stat, Call: 2, Err: syscall.EIO}, nil},
 	} {
 		f := fstest.New()

@@ -27,8 +27,9 @@ const pollEvery = 100 * time.Millisecond
 // the old name, and what takes its place is a new partition. It ends a second
 // after the pattern no longer finds it. Cut short in place, it is read again
 // from its beginning, and positions start over at 0. Compressed files
-// are read once, so a pattern should not match the compressed copies of files
-// that were followed.
+// are read once, as soon as they hold something: they have to be whole then, so
+// move them to where the pattern finds them. It should not match the compressed
+// copies of files that were followed.
 //
 // With durable state a later run finds each file again by that identity and
 // goes on where the last one stopped; see Recognize. What no run can find are
@@ -216,6 +217,9 @@ func (s *File) scan(paths []string) []Partition {
 		if p := s.find(path, info); p != nil {
 			p.seen = true
 			continue
+		}
+		if s.Follow && info.Size() == 0 && isPacked(path) {
+			continue // it is read once, and its writer has yet to begin
 		}
 		p := newFilePartition(s, path, info)
 		p.seen = true

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -301,6 +302,26 @@ func TestFollowReadsCompressedOnce(t *testing.T) {
 	if n := len(fl.src.known); n != 1 {
 		t.Errorf("%d files are known, want 1: the source would grow for ever", n)
 	}
+}
+
+// A compressed file that was only just made is not one without lines.
+func TestFollowWaitsForCompressed(t *testing.T) {
+	dir := t.TempDir()
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, err := z.Write([]byte("one\n"))
+	must(t, err)
+	must(t, z.Close())
+	early, late := filepath.Join(dir, "a.jsonl.gz"), filepath.Join(dir, "b.jsonl.gz")
+	write(t, early, "")
+	fl := follow(t, filepath.Join(dir, "*"))
+	write(t, late, "")
+	write(t, filepath.Join(dir, "c.jsonl"), "")
+	fl.await("c.jsonl:")
+	write(t, early, packed.String())
+	fl.await("c.jsonl: a.jsonl.gz:one,.")
+	write(t, late, packed.String())
+	fl.await("c.jsonl: a.jsonl.gz:one,. b.jsonl.gz:one,.")
 }
 
 // A file that is replaced between being found and being opened belongs to the

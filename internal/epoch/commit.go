@@ -73,10 +73,10 @@ func (c *Commit) AppendTo(b *state.Batch) error {
 		b.DeleteRange(OutboxRange(0, c.KeepFrom))
 	}
 	for _, hash := range c.DropQueries {
-		b.DeleteRange(QueryRange(hash))
+		b.DeleteRange(queryRange(hash))
 	}
 	for i, block := range c.Blocks {
-		w.key = AppendOutboxKey(w.key[:0], c.Record.Number, uint32(i))
+		w.key = appendOutboxKey(w.key[:0], c.Record.Number, uint32(i))
 		w.put(w.key, block)
 	}
 	return nil

@@ -75,9 +75,8 @@ type Decision struct {
 	// DropQueries are those of the state that are not configured any more,
 	// changed ones as they were.
 	DropQueries []Query
-	// NewPlaces are of sinks that the state does not know: they begin at the
-	// present epoch. DropPlaces are the names of sinks to forget.
-	NewPlaces  []Place
+	// DropPlaces are the names of sinks to forget. One that the state does not
+	// know begins at the present epoch.
 	DropPlaces []string
 	// Lost are the sinks that are dropped, or left behind by a new state, with
 	// rows that were not delivered.
@@ -187,9 +186,6 @@ func (f *Facts) start(aside bool) Decision {
 	for _, q := range f.Queries {
 		d.Queries = append(d.Queries, Known{Query{Name: q.Name, Hash: q.Hash, Since: f.Since}, New})
 	}
-	for _, name := range f.Sinks {
-		d.NewPlaces = append(d.NewPlaces, Place{Sink: name})
-	}
 	if aside && f.Err == nil {
 		d.Lost = f.Snapshot.Behind()
 	}
@@ -215,11 +211,6 @@ func (f *Facts) sinks(d *Decision) error {
 		}
 		if slices.Contains(f.Sinks, name) {
 			return fmt.Errorf("--drop-sink %s: that sink is still configured: take it out, or leave the flag out", name)
-		}
-	}
-	for _, name := range f.Sinks {
-		if _, ok := s.Places[name]; !ok {
-			d.NewPlaces = append(d.NewPlaces, Place{Sink: name, Epoch: s.Record.Number})
 		}
 	}
 	for _, b := range s.Behind() {

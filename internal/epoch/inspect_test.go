@@ -60,10 +60,10 @@ func TestInspectFindsDamage(t *testing.T) {
 		"place":       {func(r room) { r.seal(placeKey("file"), []byte{9, 0}) }, []string{`the place of sink "file"`}},
 		"window":      {func(r room) { r.set(AppendWindowKey(nil, hashOfMinute, KindWindow, 5, nil), nil) }, []string{"window of query 1111111111111111 starting 1970-01-01T00:00:00.000000005Z, key []"}},
 		"orphans":     {func(r room) { r.seal(orphan, nil) }, []string{"window of query 0000000000000063 starting 1970-01-01T00:00:00Z, key [null]"}},
-		"rows":        {func(r room) { r.seal(AppendOutboxKey(nil, 3, 0), []byte{1, 2, 3}) }, []string{"block 0 of the rows of epoch 3"}},
-		"sealed rows": {func(r room) { r.set(AppendOutboxKey(nil, 3, 0), []byte("damaged")) }, []string{"block 0 of the rows of epoch 3"}},
-		"rows ahead":  {func(r room) { r.seal(AppendOutboxKey(nil, 5, 0), []byte{packedNot, 0, 0, 0, 0, 0, 0, 0, 0, 0}) }, []string{"block 0 of the rows of epoch 5"}},
-		"rows' key":   {func(r room) { r.seal(append(AppendOutboxKey(nil, 3, 9), 1), nil) }, []string{"unknown key 6f00000000000000030000000901"}},
+		"rows":        {func(r room) { r.seal(appendOutboxKey(nil, 3, 0), []byte{1, 2, 3}) }, []string{"block 0 of the rows of epoch 3"}},
+		"sealed rows": {func(r room) { r.set(appendOutboxKey(nil, 3, 0), []byte("damaged")) }, []string{"block 0 of the rows of epoch 3"}},
+		"rows ahead":  {func(r room) { r.seal(appendOutboxKey(nil, 5, 0), []byte{packedNot, 0, 0, 0, 0, 0, 0, 0, 0, 0}) }, []string{"block 0 of the rows of epoch 5"}},
+		"rows' key":   {func(r room) { r.seal(append(appendOutboxKey(nil, 3, 9), 1), nil) }, []string{"unknown key 6f00000000000000030000000901"}},
 		"several": {func(r room) {
 			r.seal([]byte("x"), nil, orphan, nil, partitionKey(7), nil, recordKey, nil)
 		}, []string{"the record of the last epoch", "partition 7", "unknown key 78"}},

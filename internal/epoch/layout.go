@@ -93,16 +93,16 @@ func WindowRange(hash uint64, kind Kind, time int64) (from, to []byte) {
 	return from, next(from)
 }
 
-// QueryRange returns the range, from (inclusive) to (exclusive), that holds all
+// queryRange returns the range, from (inclusive) to (exclusive), that holds all
 // windows of a query.
-func QueryRange(hash uint64) (from, to []byte) {
+func queryRange(hash uint64) (from, to []byte) {
 	from = binary.BigEndian.AppendUint64([]byte{classWindow}, hash)
 	return from, next(from)
 }
 
-// AppendOutboxKey appends the key of a block of rows; sequence orders those of
+// appendOutboxKey appends the key of a block of rows; sequence orders those of
 // one epoch.
-func AppendOutboxKey(dst []byte, epoch uint64, sequence uint32) []byte {
+func appendOutboxKey(dst []byte, epoch uint64, sequence uint32) []byte {
 	dst = binary.BigEndian.AppendUint64(append(dst, classOutbox), epoch)
 	return binary.BigEndian.AppendUint32(dst, sequence)
 }
@@ -162,7 +162,7 @@ func ParseWindowKey(key []byte) (w WindowKey, ok bool) {
 	}, true
 }
 
-// ParseOutboxKey reads what AppendOutboxKey wrote; ok is false if key is none
+// ParseOutboxKey reads what appendOutboxKey wrote; ok is false if key is none
 // of a block.
 func ParseOutboxKey(key []byte) (epoch uint64, sequence uint32, ok bool) {
 	if len(key) != outboxKeySize || key[0] != classOutbox {

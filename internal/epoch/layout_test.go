@@ -49,7 +49,7 @@ func TestWindowKeysKeepTheOrder(t *testing.T) {
 		if got := within(y.bytes(), from, to); got != same {
 			t.Fatalf("%+v is in the range of the window of %+v: %v", y, x, got)
 		}
-		from, to = QueryRange(x.Hash)
+		from, to = queryRange(x.Hash)
 		if got := within(y.bytes(), from, to); got != (x.Hash == y.Hash) {
 			t.Fatalf("%+v is in the range of the query of %+v: %v", y, x, got)
 		}
@@ -65,7 +65,7 @@ func TestOutboxKeysKeepTheOrder(t *testing.T) {
 		number := rapid.Uint64Range(0, 600)
 		e1, e2, from, to := number.Draw(t, "e1"), number.Draw(t, "e2"), number.Draw(t, "from"), number.Draw(t, "to")
 		s1, s2 := rapid.Uint32().Draw(t, "s1"), rapid.Uint32().Draw(t, "s2")
-		x, y := AppendOutboxKey(nil, e1, s1), AppendOutboxKey(nil, e2, s2)
+		x, y := appendOutboxKey(nil, e1, s1), appendOutboxKey(nil, e2, s2)
 		if got, want := bytes.Compare(x, y), cmp.Or(cmp.Compare(e1, e2), cmp.Compare(s1, s2)); got != want {
 			t.Fatalf("blocks %d of %d and %d of %d compare as %d", s1, e1, s2, e2, got)
 		}
@@ -99,7 +99,7 @@ func TestDescribeKey(t *testing.T) {
 		{recordKey, "the record of the last epoch"},
 		{partitionKey(7), "partition 7"},
 		{placeKey("file"), `the place of sink "file"`},
-		{AppendOutboxKey(nil, 12, 3), "block 3 of the rows of epoch 12"},
+		{appendOutboxKey(nil, 12, 3), "block 3 of the rows of epoch 12"},
 		{AppendWindowKey(nil, 0x1f2e, KindWindow, 1767225600e9, group), `window of query 0000000000001f2e starting 2026-01-01T00:00:00Z, key ["x\"y",1.5]`},
 		{AppendWindowKey(nil, 1, KindPane, -5e8, nil), `pane of query 0000000000000001 starting 1969-12-31T23:59:59.5Z, key []`},
 		{AppendWindowKey(nil, 1, KindOwn, 0, []byte("n")), `sliding window of query 0000000000000001 starting 1970-01-01T00:00:00Z, key [null]`},

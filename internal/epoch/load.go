@@ -81,6 +81,16 @@ func (s *Snapshot) header(ctx context.Context, b state.Backend) (empty bool, err
 	return false, err
 }
 
+// LoadHeader reads the header of a store only; it is nil if the store is empty.
+// Errors are those of Load.
+func LoadHeader(ctx context.Context, b state.Backend) (*Header, error) {
+	var s Snapshot
+	if _, err := s.header(ctx, b); err != nil {
+		return nil, fmt.Errorf("reading the header: %w", err)
+	}
+	return s.Header, nil
+}
+
 func readHeader(key, value []byte) (*Header, error) {
 	payload, err := Open(key, value)
 	if err != nil {
@@ -200,7 +210,7 @@ func firstKey(ctx context.Context, b state.Backend, from, to []byte) (first []by
 // time and key. The slices are valid until fn returns. An error of fn ends it,
 // and is returned with the window's description.
 func Windows(ctx context.Context, b state.Backend, hash uint64, fn func(kind Kind, time int64, key, payload []byte) error) error {
-	from, to := QueryRange(hash)
+	from, to := queryRange(hash)
 	return b.Scan(ctx, from, to, func(key, value []byte) error {
 		w, ok := ParseWindowKey(key)
 		if !ok {
@@ -220,7 +230,7 @@ func Windows(ctx context.Context, b state.Backend, hash uint64, fn func(kind Kin
 // Block returns the payload of one block of an epoch's rows, which are numbered
 // from 0, or state.ErrNotFound.
 func Block(ctx context.Context, b state.Backend, epoch uint64, sequence uint32) ([]byte, error) {
-	key := AppendOutboxKey(nil, epoch, sequence)
+	key := appendOutboxKey(nil, epoch, sequence)
 	value, err := b.Get(ctx, key)
 	if err != nil {
 		return nil, err

@@ -127,8 +127,8 @@ func TestLoadDamaged(t *testing.T) {
 		"a class at the end":                {func(r room) { r.seal([]byte("\xff\xff"), nil) }, state.ErrCorrupt, "unknown key ffff: corrupt"},
 		"a longer header":                   {func(r room) { r.seal([]byte("ab"), nil) }, state.ErrCorrupt, "unknown key 6162: corrupt"},
 		"an outbox key":                     {func(r room) { r.seal([]byte("o"), nil) }, state.ErrCorrupt, "unknown key 6f: corrupt"},
-		"a long key of rows is for Inspect": {func(r room) { r.seal(append(AppendOutboxKey(nil, 3, 9), 1), nil) }, nil, ""},
-		"rows ahead":                        {func(r room) { r.seal(AppendOutboxKey(nil, 5, 0), nil) }, state.ErrCorrupt, "block 0 of the rows of epoch 5: corrupt: the last epoch is 4"},
+		"a long key of rows is for Inspect": {func(r room) { r.seal(append(appendOutboxKey(nil, 3, 9), 1), nil) }, nil, ""},
+		"rows ahead":                        {func(r room) { r.seal(appendOutboxKey(nil, 5, 0), nil) }, state.ErrCorrupt, "block 0 of the rows of epoch 5: corrupt: the last epoch is 4"},
 	} {
 		r := newRoom(t)
 		r.fill()
@@ -142,7 +142,7 @@ func TestLoadDamaged(t *testing.T) {
 
 func TestDamagedWindowsAndRows(t *testing.T) {
 	r := newRoom(t)
-	from, _ := QueryRange(hashOfMinute)
+	from, _ := queryRange(hashOfMinute)
 	none := func(Kind, int64, []byte, []byte) error { return nil }
 	r.seal(from, nil)
 	if err := Windows(t.Context(), r, hashOfMinute, none); !errors.Is(err, state.ErrCorrupt) {
@@ -153,11 +153,11 @@ func TestDamagedWindowsAndRows(t *testing.T) {
 	if !errors.Is(err, state.ErrCorrupt) || !strings.HasPrefix(err.Error(), "pane of query 3333333333333333 starting 1970") {
 		t.Errorf("a damaged window: %v", err)
 	}
-	r.set(AppendOutboxKey(nil, 1, 0), []byte("damaged"))
+	r.set(appendOutboxKey(nil, 1, 0), []byte("damaged"))
 	if err := Outbox(t.Context(), r, 0, 2, nil); !errors.Is(err, state.ErrCorrupt) {
 		t.Errorf("damaged rows: %v", err)
 	}
-	r.seal(append(AppendOutboxKey(nil, 4, 0), 0), nil)
+	r.seal(append(appendOutboxKey(nil, 4, 0), 0), nil)
 	if err := Outbox(t.Context(), r, 4, 5, nil); !errors.Is(err, state.ErrCorrupt) {
 		t.Errorf("a block's key that is too long: %v", err)
 	}
@@ -173,7 +173,7 @@ func TestOutboxEnds(t *testing.T) {
 		r.seal(headerKey, encodeHeader(exampleHeader()), recordKey, encodeRecord(&Record{Number: number}))
 		var first, last uint64
 		for i, e := range with {
-			r.seal(AppendOutboxKey(nil, e, uint32(i)), nil)
+			r.seal(appendOutboxKey(nil, e, uint32(i)), nil)
 			if first == 0 || e < first {
 				first = e
 			}
