@@ -26,7 +26,7 @@ type durable struct {
 	spec   *StateSpec
 	log    *slog.Logger
 	tracer trace.Tracer
-	db     state.Backend
+	db     state.Backend // nil between letGo and makeWay
 	out    *delivery.Delivery
 	// source wants to know what is durable; nil if it does not.
 	source source.Acknowledger
@@ -322,6 +322,9 @@ func (d *durable) close() error {
 	d.vitals.use.Lock()
 	defer d.vitals.use.Unlock()
 	d.vitals.closed = true
+	if d.db == nil {
+		return nil // no new one was opened in the place of one that is given up
+	}
 	if err := d.db.Close(); err != nil {
 		return fmt.Errorf("closing the state in %s: %w", d.spec.Store, err)
 	}

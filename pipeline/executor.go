@@ -143,6 +143,9 @@ func (x *execution) start(ctx context.Context) error {
 			return err
 		}
 		failpoint.At("recover/resumed")
+		if err := x.state.makeWay(x.hard); err != nil {
+			return err
+		}
 	}
 	if err := x.out.Start(x.hard); err != nil {
 		return err

@@ -37,48 +37,40 @@ func (r *recovery) recover(ctx context.Context) (d *durable, runner *engine.Runn
 	r.began = time.Now()
 	ctx, span := r.p.spec.Tracer.Start(ctx, "recovery")
 	defer func() { r.endRecovery(span, d, runner, err) }()
-	fresh := r.p.spec.State.Fresh
 	for {
-		if d, runner, err = r.attempt(ctx, fresh); err == nil {
-			r.report(ctx, d, runner)
-			return d, runner, nil
-		}
+		d, runner, err = r.attempt(ctx)
 		var again retry
-		switch {
-		case !errors.As(err, &again):
-			return nil, nil, err
-		case again.aside:
-			fresh = false
-			err = r.moveAside(ctx, again.lost)
-		default:
-			err = r.restore(ctx, again)
+		if errors.As(err, &again) {
+			if err = r.restore(ctx, again); err == nil {
+				continue
+			}
 		}
 		if err != nil {
 			return nil, nil, err
 		}
+		r.report(ctx, d, runner)
+		return d, runner, nil
 	}
 }
 
 // retry asks for another attempt after something was done to the store, which
 // must not be open then.
 type retry struct {
-	aside      bool
-	lost       []epoch.Behind // rows in what goes aside
 	checkpoint string
 	cause      error
 }
 
-func (r retry) Error() string { return "the store has to be changed first" }
+func (r retry) Error() string { return "a checkpoint has to take the place of the store first" }
 
 // attempt opens the store once, decides, and loads what is decided on.
-func (r *recovery) attempt(ctx context.Context, fresh bool) (*durable, *engine.Runner, error) {
+func (r *recovery) attempt(ctx context.Context) (*durable, *engine.Runner, error) {
 	spec := &r.p.spec.State
 	d := &durable{
 		spec: spec, log: r.log, tracer: r.p.spec.Tracer, out: r.out, observer: r.p.spec.Observer, outboxLimit: r.p.spec.Limits.Outbox,
 		early: r.p.spec.Delivery == AtLeastOnce, vitals: newVitals(),
 	}
 	d.source, _ = r.p.spec.Source.(source.Acknowledger)
-	facts, err := r.facts(ctx, fresh)
+	facts, err := r.facts(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -109,11 +101,11 @@ func (r *recovery) attempt(ctx context.Context, fresh bool) (*durable, *engine.R
 	return nil, nil, err
 }
 
-func (r *recovery) facts(ctx context.Context, fresh bool) (*epoch.Facts, error) {
+func (r *recovery) facts(ctx context.Context) (*epoch.Facts, error) {
 	s := &r.p.spec
 	f := &epoch.Facts{
 		Store: s.State.Store.String(), Pipeline: s.Name, MaxOutOfOrderness: int64(s.Watermark.MaxOutOfOrderness),
-		Fresh: fresh, RestoreCorrupt: s.State.OnCorruption == RestoreOnCorruption,
+		Fresh: s.State.Fresh, RestoreCorrupt: s.State.OnCorruption == RestoreOnCorruption,
 		DropSinks: s.State.DropSinks, Since: s.since(),
 	}
 	names, err := s.State.Store.Checkpoints(ctx)
@@ -183,15 +175,16 @@ func (r *recovery) act(d *durable, decision epoch.Decision, cause error) error {
 	case epoch.Restore:
 		return retry{checkpoint: decision.Checkpoint, cause: cause}
 	case epoch.Start:
-		if decision.MoveAside {
-			return retry{aside: true, lost: decision.Lost}
-		}
 		d.header = &epoch.Header{Pipeline: r.p.spec.Name, Created: time.Now()}
 		if _, err := rand.Read(d.header.Incarnation[:]); err != nil {
 			return fmt.Errorf("making up a name for the state: %w", err)
 		}
 		d.incarnation = d.header.Incarnation
 		d.record = epoch.Record{Watermark: event.MinTime}
+		if decision.MoveAside {
+			d.snapshot = &epoch.Snapshot{}
+			return d.letGo()
+		}
 	case epoch.Resume:
 		d.incarnation, d.record = d.snapshot.Header.Incarnation, d.snapshot.Record
 		d.trimmed = d.snapshot.OutboxFirst
@@ -221,6 +214,9 @@ func (r *recovery) load(ctx context.Context, d *durable) (*engine.Runner, error)
 	}
 	if err := loadWindows(ctx, d, runner.Restore()); err != nil {
 		return nil, err
+	}
+	if d.db == nil {
+		return runner, nil // nothing is taken from a state that is given up
 	}
 	if err := r.loadSeen(ctx, d, runner); err != nil {
 		return nil, err
@@ -264,24 +260,6 @@ func (r *recovery) loadSeen(ctx context.Context, d *durable, to *engine.Runner) 
 	return nil
 }
 
-func (r *recovery) moveAside(ctx context.Context, lost []epoch.Behind) error {
-	store := r.p.spec.State.Store
-	aside, err := store.Reset(ctx)
-	if err != nil {
-		return fmt.Errorf("moving the old state aside: %w", err)
-	}
-	r.log.InfoContext(ctx, "moved the old state aside", "state", store.String(), "to", aside)
-	r.giveUp(ctx, lost)
-	return nil
-}
-
-// giveUp says which sinks will not get rows that were meant for them.
-func (r *recovery) giveUp(ctx context.Context, lost []epoch.Behind) {
-	for _, b := range lost {
-		r.log.WarnContext(ctx, "rows are given up", "what", b.String())
-	}
-}
-
 func (r *recovery) restore(ctx context.Context, what retry) error {
 	store := r.p.spec.State.Store
 	r.tried = append(r.tried, what.checkpoint)
@@ -304,7 +282,9 @@ func (r *recovery) report(ctx context.Context, d *durable, runner *engine.Runner
 	d.vitals.cut, d.vitals.took = d.record.Time, took
 	d.newest.Store(d.record.Number)
 	if d.decision.Action == epoch.Start {
-		r.log.InfoContext(ctx, "began a new state", "state", d.spec.Store.String())
+		if !d.decision.MoveAside { // else makeWay tells
+			d.began(ctx)
+		}
 		return
 	}
 	d.vitals.recovered = d.record.Number
@@ -322,7 +302,7 @@ func (r *recovery) report(ctx context.Context, d *durable, runner *engine.Runner
 	if d.dropSeen {
 		r.log.WarnContext(ctx, "event.dedup has changed: events that were read before are not recognised as duplicates")
 	}
-	r.giveUp(ctx, d.decision.Lost)
+	d.giveUp(ctx)
 	for _, what := range d.unclaimed {
 		r.log.WarnContext(ctx, "rows that wait are given up: no sink takes them any more", "what", what)
 	}
