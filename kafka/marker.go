@@ -17,6 +17,7 @@ type marker struct {
 	incarnation [16]byte
 	epoch       uint64
 	offset      int64 // in the marker topic
+	producer    int64 // that has written it, if it was read there
 }
 
 // markerVersion is the version of a marker's value and of the token.

@@ -23,6 +23,9 @@ type markerReader struct {
 	about  about
 	topic  string
 	key    string
+	// open is, of what was read last, the newest marker whose transaction has
+	// not ended; nil if there is none.
+	open *marker
 }
 
 // log is the marker topic's one partition as it is now.
@@ -136,7 +139,9 @@ func (r *markerReader) scan(ctx context.Context, log markerLog, at int64) (*mark
 			return nil, ctx.Err()
 		}
 	}
-	return found.result(log.stable), nil
+	m := found.result(log.stable)
+	r.open = found.newest()
+	return m, nil
 }
 
 // fetch reads some records and says where the next ones are.
@@ -198,6 +203,7 @@ func (f *markers) take(record *kgo.Record, key string) error {
 	if err != nil {
 		return fmt.Errorf("the record at offset %d: %w", record.Offset, err)
 	}
+	m.producer = record.ProducerID
 	if record.Attrs.IsTransactional() {
 		f.open[record.ProducerID] = m
 		return nil
@@ -216,10 +222,22 @@ func (f *markers) settle(m *marker) {
 // result is the last marker. What is before the first open transaction and was
 // not aborted is committed, also if the control record that said so is gone.
 func (f *markers) result(stable int64) *marker {
-	for _, m := range f.open {
+	for producer, m := range f.open {
 		if m.offset < stable {
 			f.settle(m)
+			delete(f.open, producer)
 		}
 	}
 	return f.last
+}
+
+// newest is the last marker whose transaction has not ended, as result leaves
+// them.
+func (f *markers) newest() (last *marker) {
+	for _, m := range f.open {
+		if last == nil || m.offset > last.offset {
+			last = m
+		}
+	}
+	return last
 }

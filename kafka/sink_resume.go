@@ -19,6 +19,7 @@ import (
 // one that runs. Then the transactional id is taken over, which fences off
 // whoever had it and ends what he left open, either way. Only after that the
 // marker is read again, and is the truth: nobody else can change it any more.
+// A transaction that is still open then is an orphan, and is ended.
 //
 // After an error that is sink.ErrUnclear it does the same with new connections,
 // as often as it takes until the brokers answer.
@@ -91,10 +92,15 @@ func (s *Sink) resume(ctx context.Context, m sink.Mark, newest uint64, redeliver
 	if _, err := j.read(ctx); err != nil {
 		return 0, s.fail(err)
 	}
+	seen := j.open
+	committed := seen != nil && s.wasCommitted(ctx)
 	if err := s.takeOver(ctx); err != nil {
 		return 0, s.fail(err)
 	}
 	epoch, err := j.read(ctx)
+	if err == nil {
+		epoch, err = j.settleOrphan(ctx, epoch, seen, committed)
+	}
 	if err != nil {
 		return 0, s.fail(err)
 	}
@@ -126,6 +132,9 @@ type judgement struct {
 	token     *marker // what the state knows of the last mark; nil: there was none
 	newest    uint64
 	redeliver bool
+	// open is the newest mark whose transaction had not ended when the marker
+	// was last read; nil if there was none.
+	open *marker
 }
 
 // read reads the marker and decides.
@@ -140,6 +149,7 @@ func (j *judgement) read(ctx context.Context) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
+	j.open = r.open
 	failpoint.At("kafka/after-read-marker")
 	return j.decide(ctx, found)
 }
