@@ -227,3 +227,23 @@ func TestTables(t *testing.T) {
 		t.Errorf("the report lacks %q:\n%s", want, out.String())
 	}
 }
+
+func TestTheLogOfEpochsIsRead(t *testing.T) {
+	const log = `{"level":"INFO","msg":"recovered state","epoch":7,"age":"3s","open_windows":100000,"took":"240.5ms"}
+{"level":"DEBUG","msg":"committed an epoch","epoch":8,"changes":2,"bytes":90,"row_bytes":0,"took":"1.5ms","stall":"6.4ms"}
+no JSON
+{"level":"DEBUG","msg":"committed an epoch","epoch":9,"changes":100000,"bytes":37721678,"row_bytes":0,"took":"184.778ms","stall":"1.284ms"}
+{"level":"INFO","msg":"finished","took":5}
+`
+	epochs, err := readLog(strings.NewReader(log), true)
+	if err != nil || epochs.Changes != 100_000 || epochs.Took.Duration != 184_778*time.Microsecond || epochs.Stall.Duration != 6400*time.Microsecond {
+		t.Errorf("of epochs it says %+v, %v", epochs, err)
+	}
+	recovery, err := readLog(strings.NewReader(log), false)
+	if err != nil || recovery.Windows != 100_000 || recovery.Took.Duration != 240_500*time.Microsecond {
+		t.Errorf("of the recovery it says %+v, %v", recovery, err)
+	}
+	if _, err := readLog(strings.NewReader(`{"msg":"committed an epoch","took":5}`), true); err == nil {
+		t.Error("a line that cannot be read is passed over")
+	}
+}

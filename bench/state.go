@@ -23,12 +23,20 @@ import (
 
 // logLine is a line of the log that this program reads.
 type logLine struct {
-	Msg     string        `json:"msg"`
-	Changes int           `json:"changes"`
-	Bytes   int64         `json:"bytes"`
-	Took    time.Duration `json:"took"`
-	Stall   time.Duration `json:"stall"`
-	Windows int           `json:"open_windows"`
+	Msg     string `json:"msg"`
+	Changes int    `json:"changes"`
+	Bytes   int64  `json:"bytes"`
+	Took    took   `json:"took"`
+	Stall   took   `json:"stall"`
+	Windows int    `json:"open_windows"`
+}
+
+// took is a duration as the log writes it: "1.5ms".
+type took struct{ time.Duration }
+
+func (t *took) UnmarshalText(text []byte) (err error) {
+	t.Duration, err = time.ParseDuration(string(text))
+	return err
 }
 
 const (
@@ -76,7 +84,7 @@ func epochFigures(ctx context.Context, o options) error {
 			return err
 		}
 		fmt.Printf("| %s | %s | %d MB | %s | %s |\n", thousands(n.windows),
-			all.Took.Round(time.Millisecond), all.Bytes>>20, max(busy.Stall, all.Stall).Round(10*time.Microsecond), again.Took.Round(time.Millisecond))
+			all.Took.Round(time.Millisecond), all.Bytes>>20, max(busy.Stall.Duration, all.Stall.Duration).Round(10*time.Microsecond), again.Took.Round(time.Millisecond))
 	}
 	fmt.Println()
 	return nil
@@ -126,19 +134,23 @@ func durableEnv(dir, interval string) []string {
 func readLog(r io.Reader, epochs bool) (out logLine, err error) {
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
-		var l logLine
-		if json.Unmarshal(lines.Bytes(), &l) != nil {
-			continue // the summary, or a field of another type
+		var l struct{ Msg string }
+		if json.Unmarshal(lines.Bytes(), &l) != nil || l.Msg != committed && l.Msg != recovered {
+			continue
+		}
+		var line logLine
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+			return out, fmt.Errorf("reading %s: %w", lines.Bytes(), err)
 		}
 		switch {
-		case epochs && l.Msg == committed:
-			stall := max(out.Stall, l.Stall)
-			if l.Changes > out.Changes {
-				out = l
+		case epochs && line.Msg == committed:
+			stall := took{max(out.Stall.Duration, line.Stall.Duration)}
+			if line.Changes > out.Changes {
+				out = line
 			}
 			out.Stall = stall
-		case !epochs && l.Msg == recovered:
-			out = l
+		case !epochs && line.Msg == recovered:
+			out = line
 		}
 	}
 	return out, lines.Err()
