@@ -58,7 +58,7 @@ func (s *edgeState) update(rows Rows, col *event.Column) {
 		}
 		p := s.slab.at(rows.Slot[i])
 		time := b.Time[row]
-		if p.kind != event.Null && p.time != time && p.time > time == s.last {
+		if p.kind != event.Null && p.time != time && (p.time > time) == s.last {
 			continue
 		}
 		n := edge{time: time, offset: b.Offset[row], kind: k}

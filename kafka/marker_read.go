@@ -46,18 +46,17 @@ const readPatience = 60 * time.Second
 func (r *markerReader) last(ctx context.Context, from int64) (*marker, error) {
 	ctx, cancel := context.WithTimeout(ctx, readPatience)
 	defer cancel()
-	for n := 1; ; n++ {
-		m, err := r.try(ctx, from)
-		switch {
-		case err == nil:
-			return m, nil
-		case errors.Is(err, kerr.UnknownTopicOrPartition):
-			return nil, nil
-		case !retriable(err) || ctx.Err() != nil:
-			return nil, fmt.Errorf("read the mark of %s in topic %s: %w", r.key, r.topic, r.about.explain(err))
+	var m *marker
+	err := again(ctx, func() (err error) {
+		if m, err = r.try(ctx, from); errors.Is(err, kerr.UnknownTopicOrPartition) {
+			return nil // there is no mark
 		}
-		pause(ctx, backoff(n))
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the mark of %s in topic %s: %w", r.key, r.topic, r.about.explain(err))
 	}
+	return m, nil
 }
 
 func (r *markerReader) try(ctx context.Context, from int64) (*marker, error) {

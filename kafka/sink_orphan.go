@@ -138,7 +138,8 @@ func (s *Sink) allPartitions(ctx context.Context) ([]kmsg.AddPartitionsToTxnRequ
 
 // settleOrphan ends the transaction of a mark that is still open although the
 // transactional id was taken over, if there is one, and reads the mark again.
-func (j *judgement) settleOrphan(ctx context.Context, epoch uint64, seen *marker, committed bool) (uint64, error) {
+// committed is a mark whose transaction is known to have ended by a commit, or nil.
+func (j *judgement) settleOrphan(ctx context.Context, epoch uint64, committed *marker) (uint64, error) {
 	deadline := time.Now().Add(readPatience)
 	for {
 		producer, _, err := j.client.ProducerID(ctx)
@@ -148,7 +149,7 @@ func (j *judgement) settleOrphan(ctx context.Context, epoch uint64, seen *marker
 		if j.open == nil || j.open.producer != producer {
 			return epoch, nil
 		}
-		commit := committed && seen != nil && seen.offset == j.open.offset
+		commit := committed != nil && committed.offset == j.open.offset
 		j.warn(ctx, "kafka has ended a transaction without telling its partitions: ending it there", "sink", j.identity(), "epoch", j.open.epoch, "commit", commit)
 		err = j.adopt(ctx, commit)
 		if err == nil {

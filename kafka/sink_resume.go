@@ -92,14 +92,16 @@ func (s *Sink) resume(ctx context.Context, m sink.Mark, newest uint64, redeliver
 	if _, err := j.read(ctx); err != nil {
 		return 0, s.fail(err)
 	}
-	seen := j.open
-	committed := seen != nil && s.wasCommitted(ctx)
+	var committed *marker
+	if j.open != nil && s.wasCommitted(ctx) {
+		committed = j.open
+	}
 	if err := s.takeOver(ctx); err != nil {
 		return 0, s.fail(err)
 	}
 	epoch, err := j.read(ctx)
 	if err == nil {
-		epoch, err = j.settleOrphan(ctx, epoch, seen, committed)
+		epoch, err = j.settleOrphan(ctx, epoch, committed)
 	}
 	if err != nil {
 		return 0, s.fail(err)

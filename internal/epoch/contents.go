@@ -30,11 +30,8 @@ func (d *Decoder) contents(payload []byte) (c Contents, err error) {
 	if err != nil {
 		return c, err
 	}
-	r, s := reader{buf: raw}, sizes{}
-	for _, n := range s.all() {
-		*n = r.uvarint()
-	}
-	dict := r.take(s.dict)
+	r := reader{buf: raw}
+	s, dict := head(&r)
 	if r.err != nil {
 		return c, errParts
 	}

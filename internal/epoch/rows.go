@@ -139,13 +139,18 @@ func (d *Decoder) unpack(payload []byte) ([]byte, error) {
 	return d.raw, err
 }
 
-// split finds the parts of a block and reads its dictionary.
-func (d *Decoder) split(raw []byte, functions bool) (s sizes, err error) {
-	r := reader{buf: raw}
+// head reads the sizes of the parts, and takes the first one, the dictionary.
+func head(r *reader) (s sizes, dict []byte) {
 	for _, n := range s.all() {
 		*n = r.uvarint()
 	}
-	dict := r.take(s.dict)
+	return s, r.take(s.dict)
+}
+
+// split finds the parts of a block and reads its dictionary.
+func (d *Decoder) split(raw []byte, functions bool) (sizes, error) {
+	r := reader{buf: raw}
+	s, dict := head(&r)
 	left := uint64(r.left())
 	if r.err != nil || s.text > left || s.bytes > left-s.text {
 		return s, errParts
